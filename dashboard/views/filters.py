@@ -1,0 +1,143 @@
+"""How numbers, sizes, times and key names are written on a page: pure functions, registered as Jinja filters.
+
+Thousands are parted by U+202F (narrow no-break space), so that a figure never breaks across lines and reads
+the same in every locale. static/js/format.js writes the same forms in the browser.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Flask, request
+
+THIN = "\u202f"
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+
+def number(n: float, digits: int = 0) -> str:
+    """`n` with `digits` decimals and thin spaces between thousands: 10212 -> "10 212"."""
+    return f"{n:,.{digits}f}".replace(",", THIN)
+
+
+def _scaled(n: float, base: int, units: tuple[str, ...]) -> tuple[str, str]:
+    """At most three significant digits where there are decimals, never "1000.0"."""
+    size, step = float(n), 0
+    while abs(size) >= base and step < len(units) - 1:
+        size, step = size / base, step + 1
+    digits = 1 if step and abs(size) < 99.95 else 0
+    if float(f"{abs(size):.{digits}f}") >= base and step < len(units) - 1:
+        size, step, digits = size / base, step + 1, 1
+    return number(size, digits), units[step]
+
+
+def short_parts(n: float) -> tuple[str, str]:
+    """A count for reading at a glance, with its SI prefix apart: 1204 -> ("1.2", "k")."""
+    return _scaled(n, 1000, ("", "k", "M", "G", "T"))
+
+
+def short(n: float) -> str:
+    """`short_parts` as one text: 1204 -> "1.2 k"."""
+    return THIN.join(part for part in short_parts(n) if part)
+
+
+def bytes_parts(n: float) -> tuple[str, str]:
+    """A size and its unit: 67108864 -> ("64.0", "MB").
+
+    The units are those of redis.conf and valkey.conf ("1mb => 1024*1024 bytes"), so that a maxmemory
+    of 64mb reads as 64 MB and not as 67.1 MB.
+    """
+    return _scaled(n, 1024, ("B", "kB", "MB", "GB", "TB"))
+
+
+def byte_size(n: float) -> str:
+    """`bytes_parts` as one text: 1229 -> "1.2 kB"."""
+    return THIN.join(bytes_parts(n))
+
+
+def duration(seconds: float) -> str:
+    """How long something takes or took, in its two largest units: 271 -> "4 min 31 s"."""
+    if seconds < 0:
+        return "-" + duration(-seconds)
+    if seconds < 1:
+        return f"{seconds * 1000:.0f}{THIN}ms"
+    if seconds < 10 and seconds != int(seconds):
+        return f"{seconds:.1f}{THIN}s"
+    left = round(seconds)
+    parts = []
+    for size, unit in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (1, "s")):
+        if left >= size or (unit == "s" and not parts):
+            parts.append(f"{left // size}{THIN}{unit}")
+        left %= size
+        if not left or len(parts) == 2 or (parts and unit in {"d", "h"} and left < size // 24):
+            break
+    return " ".join(parts)
+
+
+def clock(seconds: float) -> str:
+    """Time left, as ttl.js counts it down: 271 -> "4:31", 3723 -> "1:02:03", 273600 -> "3 d 4 h"."""
+    left = max(0, math.ceil(seconds))
+    if left >= DAY:
+        return f"{left // DAY}{THIN}d {left % DAY // HOUR}{THIN}h"
+    if left >= HOUR:
+        return f"{left // HOUR}:{left % HOUR // MINUTE:02}:{left % MINUTE:02}"
+    return f"{left // MINUTE}:{left % MINUTE:02}"
+
+
+def iso(at: float) -> str:
+    """Epoch seconds as ISO 8601 in UTC, for `<time datetime>`."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def utc(at: float, style: str = "full") -> str:
+    """Epoch seconds in words and in UTC, for a reader without JavaScript. style: "full", "clock", "ago"."""
+    moment = datetime.fromtimestamp(at, UTC)
+    return moment.strftime("%H:%M:%S UTC" if style == "clock" else "%Y-%m-%d %H:%M:%S UTC")
+
+
+def middle(text: str, limit: int = 400, tail: int = 24) -> tuple[str, int, str]:
+    """A key as (head, characters left out, tail).
+
+    The head is what CSS may shorten where the width ends; the tail always stays, because keys of one
+    namespace differ there. Beyond `limit` characters the rest is not sent at all: a page of 100 keys of
+    10 kB each would be a megabyte.
+    """
+    if len(text) > limit:
+        head = limit - 2 * tail
+        return text[:head], len(text) - head - tail, text[-tail:]
+    cut = max(len(text) - tail, (len(text) + 1) // 2)
+    return text[:cut], 0, text[cut:]
+
+
+def hyphenated(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Keyword arguments of a macro as attribute names: data_search=True -> data-search="", False is left out."""
+    named = {name.replace("_", "-"): value for name, value in attributes.items()}
+    return {name: "" if value is True else value for name, value in named.items() if value is not False}
+
+
+FILTERS = {
+    "number": number,
+    "short": short,
+    "short_parts": short_parts,
+    "bytes": byte_size,
+    "bytes_parts": bytes_parts,
+    "duration": duration,
+    "clock": clock,
+    "iso": iso,
+    "utc": utc,
+    "middle": middle,
+    "hyphenated": hyphenated,
+}
+
+
+def register(app: Flask) -> None:
+    """Add the filters to `app`, and the globals `now()`, `has_endpoint(name)` and `script_root()`."""
+    app.jinja_env.filters.update(FILTERS)
+    app.jinja_env.globals.update(
+        now=time.time,
+        has_endpoint=lambda endpoint: endpoint in app.view_functions,
+        script_root=lambda: request.script_root,
+    )
