@@ -1,0 +1,130 @@
+"""Who is signed in, and how long: the life of a session and its cookie.
+
+A session is a signed cookie that holds the operator's id and session epoch, when they signed in and
+when they were last seen. It ends, at the next request, when
+- nothing but background polling came for `Settings.idle_minutes`,
+- ABSOLUTE_SECONDS have passed since signing in, however busy it was, or
+- the operator was disabled, or their password or role changed (each raises the epoch in the store).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from typing import ClassVar
+
+from flask import Flask, g, request, session
+from flask.sessions import SecureCookieSessionInterface
+from flask_login import LoginManager, current_user, login_user, logout_user
+
+from dashboard.store import operators
+from dashboard.store.operators import Operator
+from dashboard.views.deck import deck
+
+ABSOLUTE_SECONDS = 12 * 3600.0
+"""A working day: OWASP's Session Management cheat sheet asks for 4 to 8 h, on-call shifts are 12 h."""
+
+RENEW_SECONDS = 30.0
+"""How far `seen_at` may lag: without it every answer would carry a cookie."""
+
+_IDENTITY, _SIGNED_IN_AT, _SEEN_AT = "_user_id", "signed_in_at", "seen_at"
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """flask-login's view of an operator: what it keeps as `current_user`."""
+
+    operator: Operator
+
+    is_authenticated: ClassVar[bool] = True
+    is_anonymous: ClassVar[bool] = False
+
+    @property
+    def is_active(self) -> bool:
+        return self.operator.enabled
+
+    def get_id(self) -> str:
+        return f"{self.operator.id}.{self.operator.session_epoch}"
+
+
+class CookieOfPrefix(SecureCookieSessionInterface):
+    """The session cookie of one installation, of one prefix, and Secure wherever the request was.
+
+    Cookies know no ports: two installations on one host would sign each other's operators out, so the
+    name carries a mark of the secret key.
+    """
+
+    def get_cookie_name(self, app: Flask) -> str:
+        key = app.secret_key or b""
+        secret = key.encode() if isinstance(key, str) else key
+        return f"cachedeck_{hashlib.sha256(b'cookie name' + secret).hexdigest()[:8]}"
+
+    def get_cookie_path(self, app: Flask) -> str:
+        return request.script_root or "/"
+
+    def get_cookie_secure(self, app: Flask) -> bool:
+        return request.is_secure
+
+
+def init_app(app: Flask) -> None:
+    """Give the application its session cookie and flask-login."""
+    app.session_interface = CookieOfPrefix()
+    app.config.update(SESSION_COOKIE_SAMESITE="Lax", SESSION_COOKIE_HTTPONLY=True)
+    manager = LoginManager()
+    # Its check binds a session to an address and a browser name: the first changes on the way home,
+    # the second is known to whoever could steal the cookie.
+    manager.session_protection = None
+    manager.user_loader(_load)
+    manager.init_app(app)
+
+
+def signed_in_operator() -> Operator | None:
+    """The operator of this request's session, as the store knows them now; None for the anonymous."""
+    user = current_user._get_current_object()
+    return user.operator if isinstance(user, SignedIn) else None
+
+
+def begin(operator: Operator) -> None:
+    """A new session for `operator`; nothing of the one before survives, its CSRF token neither."""
+    session.clear()
+    g.pop("csrf_token", None)
+    login_user(SignedIn(operator))
+    session[_SIGNED_IN_AT] = session[_SEEN_AT] = int(time.time())
+
+
+def renew() -> None:
+    """Note that the operator was seen now."""
+    now = int(time.time())
+    if now - session.get(_SEEN_AT, 0) >= RENEW_SECONDS:
+        session[_SEEN_AT] = now
+
+
+def end() -> bool:
+    """Forget this browser's session; True if it had been somebody's."""
+    was_somebodys = _IDENTITY in session
+    logout_user()
+    session.clear()
+    return was_somebodys
+
+
+def has_session() -> bool:
+    """Whether the browser brought the session of an operator, be it alive or ended."""
+    return _IDENTITY in session
+
+
+def _load(identity: str) -> SignedIn | None:
+    number, _, epoch = identity.partition(".")
+    if not (number.isdecimal() and epoch.isdecimal() and _is_alive()):
+        return None
+    operator = operators.by_id(deck().store, int(number))
+    if operator is None or not operator.enabled or operator.session_epoch != int(epoch):
+        return None
+    return SignedIn(operator)
+
+
+def _is_alive() -> bool:
+    now = time.time()
+    idle_seconds = deck().settings.idle_minutes * 60
+    signed_in_at, seen_at = session.get(_SIGNED_IN_AT, 0), session.get(_SEEN_AT, 0)
+    return bool(now - signed_in_at < ABSOLUTE_SECONDS and now - seen_at < idle_seconds)
