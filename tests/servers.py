@@ -72,9 +72,8 @@ def start(
     folder = folder or Path(tempfile.mkdtemp(prefix="cachedeck-test-"))
     binary = binary or get_binary_path()
     command = [str(binary), "--port", str(port), "--bind", HOST, "--dir", str(folder), "--save", ""]
-    process = subprocess.Popen(
-        [*command, *arguments], stdout=(folder / "log").open("ab"), stderr=subprocess.STDOUT
-    )
+    with (folder / "log").open("ab") as log:
+        process = subprocess.Popen([*command, *arguments], stdout=log, stderr=subprocess.STDOUT)
     server = Server(port, folder, process, arguments, binary)
     _wait_until_it_answers(server)
     return server

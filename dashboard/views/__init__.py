@@ -1,0 +1,15 @@
+"""The web pages: one module a resource, each with a `blueprint`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from flask import Blueprint
+
+RESOURCES = ("home", "login", "account", "overview", "keys", "key", "values", "audit", "operators")
+
+
+def blueprints() -> list[Blueprint]:
+    """Every resource's blueprint, in the order of RESOURCES."""
+    modules = (import_module(f"{__name__}.{name}") for name in RESOURCES)
+    return [module.blueprint for module in modules]

@@ -1,0 +1,287 @@
+"""Cache: one configured server, cluster or sentinel-watched primary, reached through redis-py.
+
+Nothing connects before it is used. A connection names itself, asks not to touch what it reads
+(CLIENT NO-TOUCH, Redis 7.2 and Valkey), so that looking does not change what LRU or LFU evicts, and
+on a cache declared read-only it refuses to pack any command that could write, whoever sends it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache as memoise
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.cluster import ClusterNode, RedisCluster
+from redis.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
+from redis.exceptions import ConnectionError as Disconnected
+from redis.exceptions import RedisError, ResponseError
+from redis.retry import Retry
+from redis.sentinel import (
+    Sentinel,
+    SentinelConnectionPool,
+    SentinelManagedConnection,
+    SentinelManagedSSLConnection,
+)
+
+from dashboard.cache.capability import Capabilities, probe
+from dashboard.cache.errors import CacheError, ReadOnlyCache, translating
+from dashboard.cache.guard import command_name, only_looks
+from dashboard.cache.target import Target
+
+CLIENT_NAME = "cachedeck"
+TOPOLOGY_SECONDS = 10.0  # how old our picture of a cluster's primaries may be
+CAPABILITY_SECONDS = 60.0  # an ACL can be changed while we are connected
+FAILURE_SECONDS = 5.0
+POLICY_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Node:
+    """One primary. `name` is host:port as the cluster names it; `client` speaks to this server only."""
+
+    name: str
+    client: redis.Redis
+
+
+class _LookingPacker:
+    """Packs commands as the connection's own packer does, but none that could write."""
+
+    def __init__(self, packer: Any, name: str) -> None:
+        self._packer = packer
+        self._name = name
+
+    def pack(self, *arguments: object) -> Any:
+        if not only_looks(arguments):
+            raise ReadOnlyCache(f"{self._name} is declared read-only here: {command_name(arguments)} was not sent.")
+        return self._packer.pack(*arguments)
+
+
+@memoise
+def _connection_class(base: type[AbstractConnection], guarded_name: str) -> type[AbstractConnection]:
+    """`base`, polite (NO-TOUCH), and where a name is given guarded against writing to the cache of that name."""
+
+    class Polite(base):  # type: ignore[valid-type,misc]
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            if guarded_name:
+                self._command_packer = _LookingPacker(self._command_packer, guarded_name)
+
+        def on_connect_check_health(self, check_health: bool = True) -> None:
+            super().on_connect_check_health(check_health=check_health)
+            self.send_command("CLIENT", "NO-TOUCH", "ON", check_health=False)
+            with suppress(ResponseError):  # older than Redis 7.2, or not allowed: capability.py tells the operator
+                self.read_response()
+
+    Polite.__name__ = f"Polite{base.__name__}"
+    return Polite
+
+
+class Cache:
+    """One cache. Thread-safe; make one for each target and process, and close it at the end.
+
+    Every method that speaks to the server raises a CacheError (dashboard/cache/errors.py).
+    """
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self._lock = threading.Lock()
+        self._client: redis.Redis | RedisCluster | None = None
+        self._topology_at = 0.0
+        self._capabilities: tuple[float, Capabilities | CacheError] | None = None
+        self._policy: tuple[float, str] | None = None
+
+    def __repr__(self) -> str:
+        return f"Cache({self.target!r})"
+
+    @property
+    def name(self) -> str:
+        return self.target.name
+
+    @property
+    def client(self) -> Any:
+        """redis.Redis, or RedisCluster which sends a single-key command to the right primary. RESP2, bytes."""
+        with self._lock:
+            if self._client is None:
+                with translating(self.name):
+                    self._client = _connect(self.target)
+                    self._topology_at = time.monotonic()
+            return self._client
+
+    def primaries(self) -> tuple[Node, ...]:
+        """Every primary, in a stable order. A cluster's picture is renewed when older than 10 s (1 round trip)."""
+        client = self.client
+        if not isinstance(client, RedisCluster):
+            return (Node(self._single_name(), client),)
+        if time.monotonic() - self._topology_at > TOPOLOGY_SECONDS:
+            self._topology_at = time.monotonic()
+            # The old picture serves until a node of it can be asked again.
+            with suppress(RedisError, OSError):
+                client.nodes_manager.initialize()
+        nodes = sorted(client.get_primaries(), key=lambda node: str(node.name))
+        return tuple(Node(node.name, client.get_redis_connection(node)) for node in nodes)
+
+    def node_of(self, key: bytes) -> Node:
+        """The primary that serves this key."""
+        client = self.client
+        if not isinstance(client, RedisCluster):
+            return Node(self._single_name(), client)
+        with translating(self.name):
+            node = client.get_node_from_key(key)
+        return Node(node.name, client.get_redis_connection(node))
+
+    def group(self, keys: Sequence[bytes]) -> dict[str, tuple[Node, list[bytes]]]:
+        """Keys by the primary that serves them, in their order; no round trip."""
+        groups: dict[str, tuple[Node, list[bytes]]] = {}
+        for key in keys:
+            node = self.node_of(key)
+            groups.setdefault(node.name, (node, []))[1].append(key)
+        return groups
+
+    def execute(self, *arguments: Any, node: Node | None = None) -> Any:
+        """One command, to `node` or to where its key lives; the reply as redis-py gives it."""
+        client = node.client if node else self.client
+        with translating(self.name):
+            return client.execute_command(*arguments)
+
+    def pipeline(self, node: Node, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        """Commands to one primary in one round trip. A command's error stands in the list as an exception."""
+        with translating(self.name):
+            pipe = node.client.pipeline(transaction=False)
+            for command in commands:
+                pipe.execute_command(*command)
+            return list(pipe.execute(raise_on_error=False))
+
+    def require_writable(self) -> None:
+        """Refuse early, with the sentence that the connection's guard would give. Raises ReadOnlyCache."""
+        if self.target.read_only:
+            raise ReadOnlyCache(f"{self.name} is declared read-only here.")
+
+    def capabilities(self) -> Capabilities:
+        """What this user may do on this server; probed again when older than 60 s (1 round trip).
+
+        A failure is kept for 5 s, so that a server which is down does not cost every part of a page
+        a time-out of its own.
+        """
+        known = self._capabilities
+        lasts = FAILURE_SECONDS if known and isinstance(known[1], CacheError) else CAPABILITY_SECONDS
+        if known is None or time.monotonic() - known[0] > lasts:
+            known = self._capabilities = (time.monotonic(), self._probe())
+        if isinstance(known[1], CacheError):
+            raise known[1]
+        return known[1]
+
+    def _probe(self) -> Capabilities | CacheError:
+        try:
+            with translating(self.name):
+                return probe(self.primaries()[0].client, read_only=self.target.read_only)
+        except CacheError as error:
+            return error
+
+    def policy(self) -> str:
+        """maxmemory-policy of the first primary; at most 5 s old (1 round trip)."""
+        known = self._policy
+        if known is None or time.monotonic() - known[0] > POLICY_SECONDS:
+            info = self.execute("INFO", "memory", node=self.primaries()[0])
+            known = self._policy = (time.monotonic(), str(info.get("maxmemory_policy", "")))
+        return known[1]
+
+    def close(self) -> None:
+        """Close every connection; the next use would connect again."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+            if isinstance(client, redis.Redis):
+                client.connection_pool.disconnect()
+
+    def _single_name(self) -> str:
+        if self.target.socket:
+            return self.target.socket
+        if self.target.kind == "sentinel":
+            return self.target.service
+        host, port = self.target.hosts[0]
+        return f"{host}:{port}"
+
+
+def _retry() -> Retry:
+    """Once more, at once, for a connection that died while idle; never after a time-out, which has cost enough."""
+    return Retry(NoBackoff(), 1, supported_errors=(Disconnected,))
+
+
+def _options(target: Target) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "username": target.username or None,
+        "password": target.password or None,
+        "socket_timeout": target.timeout,
+        "socket_connect_timeout": target.connect_timeout,
+        "client_name": CLIENT_NAME,
+        "protocol": 2,
+    }
+    if target.tls:
+        options["ssl_cert_reqs"] = "required" if target.tls.verify else "none"
+        options["ssl_check_hostname"] = target.tls.verify
+        options["ssl_ca_certs"] = target.tls.ca or None
+        options["ssl_certfile"] = target.tls.cert or None
+        options["ssl_keyfile"] = target.tls.key or None
+    return options
+
+
+def _connect(target: Target) -> redis.Redis | RedisCluster:
+    guarded_name = target.name if target.read_only else ""
+    options = _options(target)
+    if target.kind == "cluster":
+        base = SSLConnection if target.tls else Connection
+        return _cluster(target, options | {"connection_class": _connection_class(base, guarded_name)})
+    if target.kind == "sentinel":
+        return _sentinel(target, options, guarded_name)
+    if target.socket:
+        base, place = UnixDomainSocketConnection, {"path": target.socket}
+    else:
+        host, port = target.hosts[0]
+        base = SSLConnection if target.tls else Connection
+        place = {"host": host, "port": port}  # type: ignore[dict-item]
+    pool = redis.ConnectionPool(
+        connection_class=_connection_class(base, guarded_name), db=target.db, retry=_retry(), **options, **place
+    )
+    return redis.Redis.from_pool(pool)
+
+
+def _cluster(target: Target, options: dict[str, Any]) -> RedisCluster:
+    host, port = target.hosts[0]
+    # The URL form is what lets redis-py take a connection class for a cluster's nodes.
+    place = f"[{host}]" if ":" in host else host
+    return RedisCluster(
+        url=f"redis://{place}:{port}",
+        startup_nodes=[ClusterNode(*address) for address in target.hosts[1:]],
+        require_full_coverage=False,
+        retry=Retry(NoBackoff(), 1),
+        **options,
+    )
+
+
+def _sentinel(target: Target, options: dict[str, Any], guarded_name: str) -> redis.Redis:
+    own = {
+        "username": target.sentinel_username or None,
+        "password": target.sentinel_password or None,
+        "socket_timeout": target.timeout,
+        "socket_connect_timeout": target.connect_timeout,
+    }
+    if target.tls:
+        own |= {name: value for name, value in options.items() if name.startswith("ssl_")} | {"ssl": True}
+    watchers = Sentinel(list(target.hosts), sentinel_kwargs=own)
+    base = SentinelManagedSSLConnection if target.tls else SentinelManagedConnection
+    pool = SentinelConnectionPool(
+        target.service,
+        watchers,
+        connection_class=_connection_class(base, guarded_name),
+        db=target.db,
+        retry=_retry(),
+        **options,
+    )
+    return redis.Redis.from_pool(pool)

@@ -1,0 +1,94 @@
+"""What every template may use: the shell's context, static addresses, and the headers of every answer."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, current_app, request, url_for
+
+from dashboard.cache.capability import Capabilities
+from dashboard.cache.errors import CacheError
+from dashboard.cache.target import Target
+from dashboard.store.operators import Role
+from dashboard.views import access
+from dashboard.views.deck import deck
+from dashboard.views.signed_in import signed_in_operator
+
+# Everything comes from us, nothing is inline, nobody frames us. uPlot and the charts set styles through
+# the CSSOM, which a policy does not govern, so no 'unsafe-inline' is needed for them either.
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+_HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+def init_app(app: Flask) -> None:
+    app.context_processor(_context)
+    app.jinja_env.globals.update(
+        static_url=static_url, now=time.time, has_endpoint=_has_endpoint, script_root=lambda: request.script_root
+    )
+    app.after_request(_harden)
+
+
+def _context() -> dict[str, Any]:
+    name = (request.view_args or {}).get("cache", "")
+    current = deck().caches.get(name)
+    operator = signed_in_operator()
+    return {
+        "deck_caches": [cache.target for cache in deck().caches.values()] if operator else [],
+        "cache": current.target if current and operator else None,
+        "capabilities": _capabilities(current.target) if current and operator else None,
+        "operator": operator,
+        "may": lambda label: access.may(Role.parse(label)),
+    }
+
+
+def _capabilities(target: Target) -> Capabilities | None:
+    try:
+        return deck().caches[target.name].capabilities()
+    except CacheError:
+        return None  # the page itself says what is wrong with the server
+
+
+def static_url(filename: str) -> str:
+    """The address of a file of ours with a mark of its content, so that it may be cached for ever."""
+    path = Path(str(current_app.static_folder)) / filename
+    return url_for("static", filename=filename, v=_mark(path, path.stat().st_mtime_ns))
+
+
+@lru_cache(maxsize=256)
+def _mark(path: Path, _changed_ns: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:10]
+
+
+def _has_endpoint(name: str) -> bool:
+    return name in current_app.view_functions
+
+
+def _harden(response: Response) -> Response:
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    if request.endpoint == "static" and request.args.get("v"):
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    return response
