@@ -88,9 +88,13 @@ def fetch(root: Path) -> None:
     fresh.replace(vendor)
 
 
-def npm_ci(folder: Path) -> None:
-    """Install what the lock file names, in `folder`, without running any package's scripts."""
-    arguments = ["ci", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund", "--loglevel=error"]
+def npm_ci(folder: Path, *, development: bool = False) -> None:
+    """Install what the lock file names into `folder`/node_modules, without running any package's scripts.
+
+    With `development`, what only the tests need comes too (axe-core): `make test` calls it so.
+    """
+    arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    arguments.append("--include=dev" if development else "--omit=dev")
     subprocess.run([*npm(), *arguments], cwd=folder, check=True)  # noqa: S603 (fixed arguments)
 
 

@@ -1,0 +1,8 @@
+"""`python -m dashboard` is `cachedeck`."""
+
+from __future__ import annotations
+
+from dashboard.cli import main
+
+if __name__ == "__main__":
+    main()

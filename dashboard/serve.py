@@ -1,0 +1,110 @@
+"""The web process: gunicorn with the settings that this application needs."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+
+from gunicorn.app.base import BaseApplication
+
+from dashboard.leash import die_with_parent
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from dashboard.settings import Settings
+
+# What a stop may take: a proxy or `cachedeck up` kills after 5 s. Idle kept-alive connections take 2 s of it.
+GRACEFUL_SECONDS = 3
+KEEP_ALIVE_SECONDS = 5
+# Pages repeat their URL, which holds a key of up to 10 kB (14 kB in base64), in Referer and HX-Current-URL.
+HEADER_BYTES = 65536
+BACKLOG = 128
+
+
+def run_web(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT. Ends by SystemExit: 0 after a signal, 1 with a sentence if it cannot listen."""
+    listener = listen(settings.host, settings.port)
+    _Web(settings, listener).run()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening TCP socket. Raises SystemExit with one sentence where the address cannot be had."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        raise SystemExit(_why_not(host, port, error)) from None
+    return listener
+
+
+def _why_not(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"Port {port} of {host} is taken by another program. Stop it, or choose another: CACHEDECK_PORT."
+        )
+    if error.errno == errno.EACCES:
+        return f"Port {port} of {host} may not be used by this user. Choose one from 1024: CACHEDECK_PORT."
+    return f"Cannot listen at {host} port {port} ({error.strerror}). Check CACHEDECK_HOST and CACHEDECK_PORT."
+
+
+def address(settings: Settings) -> str:
+    """The URL under which this process is reached directly, without any proxy; ends with a slash."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{settings.port}{settings.url_prefix}/"
+
+
+class _Web(BaseApplication):  # type: ignore[misc]
+    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+        self._settings = settings
+        self._listener = listener
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in options(self._settings).items():
+            self.cfg.set(name, value)
+        # The bound socket itself, so that a taken port is found once, at once, and in our words.
+        self.cfg.set("bind", f"fd://{self._listener.detach()}")
+        self.cfg.set("post_fork", _leash)
+        self.cfg.set("post_worker_init", self._announce)
+
+    def load(self) -> Flask:
+        from dashboard import create_app  # noqa: PLC0415 (only the worker process needs the application)
+
+        return create_app(self._settings)
+
+    def _announce(self, _worker: object) -> None:
+        print(f"Serving at {address(self._settings)}", flush=True)
+
+
+def options(settings: Settings) -> dict[str, Any]:
+    """Gunicorn's settings; names as in https://docs.gunicorn.org/en/stable/settings.html."""
+    return {
+        # One process: the work is waiting for caches, which threads do as well, and a second process would
+        # cost the memory of a second application and a second set of connections to every cache.
+        "workers": 1,
+        "worker_class": "gthread",
+        "threads": settings.web_threads,
+        "backlog": BACKLOG,
+        "keepalive": KEEP_ALIVE_SECONDS,
+        "graceful_timeout": GRACEFUL_SECONDS,
+        "limit_request_line": 0,  # which gunicorn bounds to 1 MB (where it did not, nothing longer has a use)
+        "limit_request_field_size": HEADER_BYTES,
+        # X-Forwarded-* is judged in one place, by the count of CACHEDECK_TRUSTED_PROXIES, in the application.
+        "forwarded_allow_ips": "",
+        # No access log: its lines would hold keys and searches. Warnings and errors go to stderr.
+        "accesslog": None,
+        "errorlog": "-",
+        "loglevel": "debug" if settings.log_level == "DEBUG" else "warning",
+        "control_socket_disable": True,
+        "proc_name": "cachedeck",
+    }
+
+
+def _leash(arbiter: Any, _worker: object) -> None:
+    die_with_parent(arbiter.pid)
