@@ -1,6 +1,6 @@
 """A child process that cannot outlive its parent, however the parent dies.
 
-Linux only (PR_SET_PDEATHSIG, prctl(2)): elsewhere a parent that is killed outright leaves its children behind.
+Linux only (PR_SET_PDEATHSIG, prctl(2)): elsewhere a killed parent leaves its children behind.
 """
 
 from __future__ import annotations

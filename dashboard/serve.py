@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import socket
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
 
 from dashboard.leash import die_with_parent
+from dashboard.listening import BACKLOG, home, listen
 
 if TYPE_CHECKING:
+    import socket
+
     from flask import Flask
 
     from dashboard.settings import Settings
@@ -21,55 +21,25 @@ GRACEFUL_SECONDS = 3
 KEEP_ALIVE_SECONDS = 5
 # Pages repeat their URL, which holds a key of up to 10 kB (14 kB in base64), in Referer and HX-Current-URL.
 HEADER_BYTES = 65536
-BACKLOG = 128
 
 
 def run_web(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT. Ends by SystemExit: 0 after a signal, 1 with a sentence if it cannot listen."""
+    """Serve until a signal. Ends by SystemExit: 0 after SIGTERM, with a sentence where it cannot listen."""
     listener = listen(settings.host, settings.port)
     _Web(settings, listener).run()
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening TCP socket. Raises SystemExit with one sentence where the address cannot be had."""
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(BACKLOG)
-    except OSError as error:
-        raise SystemExit(_why_not(host, port, error)) from None
-    return listener
-
-
-def _why_not(host: str, port: int, error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return (
-            f"Port {port} of {host} is taken by another program. Stop it, or choose another: CACHEDECK_PORT."
-        )
-    if error.errno == errno.EACCES:
-        return f"Port {port} of {host} may not be used by this user. Choose one from 1024: CACHEDECK_PORT."
-    return f"Cannot listen at {host} port {port} ({error.strerror}). Check CACHEDECK_HOST and CACHEDECK_PORT."
-
-
-def address(settings: Settings) -> str:
-    """The URL under which this process is reached directly, without any proxy; ends with a slash."""
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http://{host}:{settings.port}{settings.url_prefix}/"
 
 
 class _Web(BaseApplication):  # type: ignore[misc]
     def __init__(self, settings: Settings, listener: socket.socket) -> None:
         self._settings = settings
-        self._listener = listener
+        # The bound socket itself, so that a taken port is found once, at once, and in our words.
+        self._bind = f"fd://{listener.detach()}"
         super().__init__()
 
     def load_config(self) -> None:
         for name, value in options(self._settings).items():
             self.cfg.set(name, value)
-        # The bound socket itself, so that a taken port is found once, at once, and in our words.
-        self.cfg.set("bind", f"fd://{self._listener.detach()}")
+        self.cfg.set("bind", self._bind)
         self.cfg.set("post_fork", _leash)
         self.cfg.set("post_worker_init", self._announce)
 
@@ -79,7 +49,7 @@ class _Web(BaseApplication):  # type: ignore[misc]
         return create_app(self._settings)
 
     def _announce(self, _worker: object) -> None:
-        print(f"Serving at {address(self._settings)}", flush=True)
+        print(f"Serving at {home(self._settings)}", flush=True)
 
 
 def options(settings: Settings) -> dict[str, Any]:
