@@ -64,7 +64,7 @@ def _place_behind_proxies(app: Flask, settings: Settings) -> None:
     count = settings.trusted_proxies
     if count:
         inner = ProxyFix(inner, x_for=count, x_proto=count, x_host=count, x_port=count)
-    app.wsgi_app = inner  # type: ignore[method-assign]
+    app.wsgi_app = inner  # type: ignore[method-assign, assignment]
 
 
 class _Prefixed:

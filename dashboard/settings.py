@@ -35,16 +35,19 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True)
 
     caches: Annotated[tuple[Target, ...], NoDecode] = Field(
-        (), description="The caches as name=url pairs separated by white space. None: `cachedeck up` brings its own."
+        (),
+        description="The caches as name=url pairs separated by white space. None: `cachedeck up` brings its own.",
     )
     data: Path = Field(
-        default_factory=_default_data, description="Folder of Cachedeck's own files: database, queue, secret key."
+        default_factory=_default_data,
+        description="Folder of Cachedeck's own files: database, queue, secret key.",
     )
     database_url: SecretStr | None = Field(
         None, description="SQLAlchemy URL of Cachedeck's own state. Default: SQLite in the data folder."
     )
     queue_url: SecretStr | None = Field(
-        None, description="Where background work is queued: redis://, rediss:// or postgresql://. Default: SQLite."
+        None,
+        description="Where background work is queued: redis://, rediss:// or postgresql://. Default: SQLite.",
     )
     host: str = Field("127.0.0.1", description="Address on which the web process listens.")
     port: int = Field(8600, ge=1, le=65535, description="Port on which the web process listens. PORT is taken too.")
@@ -53,18 +56,25 @@ class Settings(BaseSettings):
         0, ge=0, le=10, description="How many proxies stand in front and set X-Forwarded-*; 0 trusts none."
     )
     secret_key: SecretStr | None = Field(
-        None, description="Signs sessions, at least 32 characters. Default: generated and kept in the data folder."
+        None,
+        description="Signs sessions, at least 32 characters. Default: generated and kept in the data folder.",
     )
     idle_minutes: int = Field(30, ge=1, le=1440, description="A session ends after so many minutes without a click.")
+    session_hours: int = Field(12, ge=1, le=168, description="A session ends so many hours after login in any case.")
     sample_seconds: float = Field(2.0, ge=0.5, le=60, description="The worker samples INFO every so many seconds.")
     search_seconds: float = Field(
-        0.25, ge=0.05, le=5, description="One step of a key search may take so long; the page goes on by itself."
+        0.25,
+        ge=0.05,
+        le=5,
+        description="One step of a key search may take so long; the page goes on by itself.",
     )
     namespace_separator: str = Field(":", min_length=1, max_length=4, description="What separates a key's parts.")
     web_threads: int = Field(16, ge=2, le=256, description="Threads of the web process.")
     demo_rate: int = Field(150, ge=1, le=5000, description="Requests per second of the demo traffic of `cachedeck up`.")
     embedded_maxmemory: str = Field(
-        "24mb", pattern=r"^\d+(kb|mb|gb)?$", description="maxmemory of the Valkey server that `cachedeck up` brings."
+        "24mb",
+        pattern=r"^\d+(kb|mb|gb)?$",
+        description="maxmemory of the Valkey server that `cachedeck up` brings.",
     )
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="What the log shows.")
 
@@ -74,8 +84,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  (pydantic names them in its call)
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, _FromFiles(settings_cls), env_settings
 
@@ -120,6 +130,7 @@ class _FromFiles(PydanticBaseSettingsSource):
     """CACHEDECK_X_FILE names a file that holds CACHEDECK_X."""
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        del field
         path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
         if not path:
             return None, field_name, False

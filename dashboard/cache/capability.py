@@ -87,7 +87,7 @@ def probe(client: redis.Redis, *, read_only: bool) -> Capabilities:
         replies = {name: _reply(connection) for name in asked}
     finally:
         connection.disconnect()
-    denied = {name: READ_ONLY for name in questions.keys() - asked.keys()}
+    denied = dict.fromkeys(questions.keys() - asked.keys(), READ_ONLY)
     denied |= {name: reason for name, reply in replies.items() if (reason := _reason(reply))}
     denied.pop("UNSUBSCRIBE", None)
     return _capabilities(replies.get("INFO"), denied)
@@ -111,7 +111,10 @@ def _reason(reply: object) -> str:
     if isinstance(reply, NoPermissionError):
         # A user that may run the command but not on our invented key is allowed to run it.
         return "" if "key" in text and "command" not in text else NOT_ALLOWED
-    if text.startswith(("unknown command", "unknown subcommand", "err unknown command")) or "unknown subcommand" in text:
+    if (
+        text.startswith(("unknown command", "unknown subcommand", "err unknown command"))
+        or "unknown subcommand" in text
+    ):
         return NOT_KNOWN
     return ""
 

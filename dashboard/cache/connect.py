@@ -240,12 +240,12 @@ def _connect(target: Target) -> redis.Redis | RedisCluster:
         return _cluster(target, options | {"connection_class": _connection_class(base, guarded_name)})
     if target.kind == "sentinel":
         return _sentinel(target, options, guarded_name)
+    base: type[AbstractConnection] = SSLConnection if target.tls else Connection
+    place: dict[str, Any] = {}
     if target.socket:
-        base, place = UnixDomainSocketConnection, {"path": target.socket}
+        base, place["path"] = UnixDomainSocketConnection, target.socket
     else:
-        host, port = target.hosts[0]
-        base = SSLConnection if target.tls else Connection
-        place = {"host": host, "port": port}  # type: ignore[dict-item]
+        place["host"], place["port"] = target.hosts[0]
     pool = redis.ConnectionPool(
         connection_class=_connection_class(base, guarded_name), db=target.db, retry=_retry(), **options, **place
     )
@@ -258,7 +258,7 @@ def _cluster(target: Target, options: dict[str, Any]) -> RedisCluster:
     place = f"[{host}]" if ":" in host else host
     return RedisCluster(
         url=f"redis://{place}:{port}",
-        startup_nodes=[ClusterNode(*address) for address in target.hosts[1:]],
+        startup_nodes=[ClusterNode(*address) for address in target.hosts[1:]],  # type: ignore[no-untyped-call]
         require_full_coverage=False,
         retry=Retry(NoBackoff(), 1),
         **options,
@@ -274,9 +274,9 @@ def _sentinel(target: Target, options: dict[str, Any], guarded_name: str) -> red
     }
     if target.tls:
         own |= {name: value for name, value in options.items() if name.startswith("ssl_")} | {"ssl": True}
-    watchers = Sentinel(list(target.hosts), sentinel_kwargs=own)
+    watchers = Sentinel(list(target.hosts), sentinel_kwargs=own)  # type: ignore[no-untyped-call]
     base = SentinelManagedSSLConnection if target.tls else SentinelManagedConnection
-    pool = SentinelConnectionPool(
+    pool = SentinelConnectionPool(  # type: ignore[no-untyped-call]
         target.service,
         watchers,
         connection_class=_connection_class(base, guarded_name),

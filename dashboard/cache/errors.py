@@ -109,12 +109,20 @@ _BY_CLASS: tuple[tuple[type[Exception], type[CacheError], str], ...] = (
     (problems.SlotNotCoveredError, ClusterDown, "No primary of the cluster {name} serves this key's slot."),
     (problems.BusyLoadingError, Loading, "{name} is loading its data set from disk."),
     (problems.ReadOnlyError, ReadOnlyReplica, "{name} refuses writes: it is a read-only replica."),
-    (problems.OutOfMemoryError, OutOfMemory, "{name} is out of memory (maxmemory reached) and refuses the command."),
+    (
+        problems.OutOfMemoryError,
+        OutOfMemory,
+        "{name} is out of memory (maxmemory reached) and refuses the command.",
+    ),
     (problems.AuthenticationError, WrongPassword, "{name} refuses the user name or password."),
     (problems.MaxConnectionsError, Busy, "All of Cachedeck's connections to {name} are in use."),
     (problems.TimeoutError, TimedOut, "{name} did not answer within the time-out."),
     (problems.ConnectionError, Unreachable, "{name} cannot be reached."),
-    (problems.RedisClusterException, Unreachable, "The cluster {name} cannot be reached on any of its nodes."),
+    (
+        problems.RedisClusterException,
+        Unreachable,
+        "The cluster {name} cannot be reached on any of its nodes.",
+    ),
 )
 
 

@@ -26,11 +26,32 @@ LOOKS: frozenset[str] = frozenset(
 LOOKING_SUBCOMMANDS: dict[str, frozenset[str]] = {
     "CONFIG": frozenset({"GET"}),
     "CLIENT": frozenset(
-        {"SETNAME", "GETNAME", "SETINFO", "ID", "INFO", "LIST", "NO-TOUCH", "NO-EVICT", "TRACKING", "TRACKINGINFO"}
+        {
+            "SETNAME",
+            "GETNAME",
+            "SETINFO",
+            "ID",
+            "INFO",
+            "LIST",
+            "NO-TOUCH",
+            "NO-EVICT",
+            "TRACKING",
+            "TRACKINGINFO",
+        }
         | {"GETREDIR", "CACHING", "REPLY", "MAINT_NOTIFICATIONS", "CAPA"}
     ),
     "CLUSTER": frozenset(
-        {"SLOTS", "SHARDS", "NODES", "INFO", "MYID", "MYSHARDID", "KEYSLOT", "COUNTKEYSINSLOT", "GETKEYSINSLOT"}
+        {
+            "SLOTS",
+            "SHARDS",
+            "NODES",
+            "INFO",
+            "MYID",
+            "MYSHARDID",
+            "KEYSLOT",
+            "COUNTKEYSINSLOT",
+            "GETKEYSINSLOT",
+        }
         | {"LINKS", "REPLICAS", "SLOT-STATS"}
     ),
     "MEMORY": frozenset({"USAGE", "STATS", "DOCTOR", "MALLOC-STATS"}),

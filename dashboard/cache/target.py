@@ -109,7 +109,9 @@ def _from_url(name: str, url: str) -> Target:
     parts = urlsplit(url)
     scheme = _SCHEME.fullmatch(parts.scheme)
     if scheme is None:
-        raise BadTarget("its URL begins with none of redis://, rediss://, unix://, redis+cluster://, redis+sentinel://.")
+        raise BadTarget(
+            "its URL begins with none of redis://, rediss://, unix://, redis+cluster://, redis+sentinel://."
+        )
     kind: Kind = scheme.group("kind") or "standalone"  # type: ignore[assignment]
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     unknown = sorted(set(options) - _OPTIONS)

@@ -46,7 +46,10 @@ _HEADERS = {
 def init_app(app: Flask) -> None:
     app.context_processor(_context)
     app.jinja_env.globals.update(
-        static_url=static_url, now=time.time, has_endpoint=_has_endpoint, script_root=lambda: request.script_root
+        static_url=static_url,
+        now=time.time,
+        has_endpoint=_has_endpoint,
+        script_root=lambda: request.script_root,
     )
     app.after_request(_harden)
 

@@ -1,0 +1,140 @@
+"""Rows of keys, and what an operator does to one key."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dashboard.cache.connect import Cache
+from dashboard.cache.errors import CacheError, translate
+from dashboard.cache.selection import Selection
+
+NO_TTL = -1
+GONE = -2
+LONGEST_TTL = 10 * 365 * 86400  # seconds; above it a typing error is likelier than a wish
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a list says about one key.
+
+    type: the server's name, "" where it could not be asked. pttl_ms: left to live; -1 never expires.
+    memory: bytes by MEMORY USAGE; idle: seconds; frequency: LFU's logarithmic counter, 0 to 255.
+    None: the server does not tell (denied, or its policy does not keep it).
+    """
+
+    key: bytes
+    type: str
+    pttl_ms: int
+    memory: int | None = None
+    idle: int | None = None
+    frequency: int | None = None
+
+    @property
+    def ttl(self) -> float:
+        """Seconds left to live, or NO_TTL."""
+        return self.pttl_ms / 1000 if self.pttl_ms >= 0 else float(self.pttl_ms)
+
+
+def rows(cache: Cache, keys: Sequence[bytes]) -> dict[bytes, Row]:
+    """Rows of the keys that still exist, in the order given. One pipeline for each primary involved."""
+    columns = _columns(cache)
+    found: dict[bytes, Row] = {}
+    for node, of_node in cache.group(keys).values():
+        commands = [(*words, key) for key in of_node for words in columns.values()]
+        replies = iter(cache.pipeline(node, commands))
+        for key in of_node:
+            row = _row(key, {name: next(replies) for name in columns})
+            if row is not None:
+                found[key] = row
+    return {key: found[key] for key in keys if key in found}
+
+
+def look(cache: Cache, key: bytes) -> Row | None:
+    """One key's row; None where it does not exist. One round trip. Raises CacheError."""
+    return rows(cache, [key]).get(key)
+
+
+def look_up(cache: Cache, selection: Selection) -> list[Row]:
+    """The keys that a pattern names letter by letter and that meet the selection's other conditions.
+
+    This is how a pattern without wildcards is answered: at once and certainly, however many keys
+    there are. One round trip for each primary involved (at most two).
+    """
+    named = rows(cache, selection.literals).values()
+    return [row for row in named if selection.takes_type(row.type) and selection.takes_ttl(row.pttl_ms)]
+
+
+def _columns(cache: Cache) -> dict[str, tuple[str, ...]]:
+    """Which commands tell a row's columns here: what is denied is left out, not asked and refused each time."""
+    capabilities = cache.capabilities()
+    columns: dict[str, tuple[str, ...]] = {"type": ("TYPE",), "pttl": ("PTTL",)}
+    if capabilities.can("MEMORY USAGE"):
+        columns["memory"] = ("MEMORY", "USAGE")
+    if capabilities.can("OBJECT"):
+        # A server keeps one of the two, by its policy, and answers the other with an error.
+        frequency = "lfu" in cache.policy()
+        columns["frequency" if frequency else "idle"] = ("OBJECT", "FREQ" if frequency else "IDLETIME")
+    return columns
+
+
+def _row(key: bytes, replies: dict[str, Any]) -> Row | None:
+    kind, pttl = replies["type"], replies["pttl"]
+    if kind in (b"none", "none") or pttl == GONE:
+        return None
+    if isinstance(kind, Exception) or isinstance(pttl, Exception):
+        return Row(key, "", NO_TTL)
+    numbers = {name: reply for name in ("memory", "idle", "frequency") if isinstance(reply := replies.get(name), int)}
+    return Row(key, kind.decode("ascii", "replace") if isinstance(kind, bytes) else str(kind), pttl, **numbers)
+
+
+@dataclass(frozen=True)
+class Retimed:
+    """A TTL before and after, milliseconds (-1: none; -2: the key is gone)."""
+
+    before_ms: int
+    after_ms: int
+
+    @property
+    def missing(self) -> bool:
+        return self.before_ms == GONE
+
+
+def set_ttl(cache: Cache, key: bytes, seconds: float, jitter: float = 0.0) -> Retimed:
+    """Let a key expire in `seconds`, give or take the share `jitter` (0 to 1) of it, evenly spread.
+
+    One round trip. A key without TTL gets one. Raises CacheError.
+    """
+    milliseconds = max(1, round(_spread(seconds, jitter) * 1000))
+    return _retime(cache, key, ("PEXPIRE", key, milliseconds))
+
+
+def persist(cache: Cache, key: bytes) -> Retimed:
+    """Take a key's TTL away. One round trip. Raises CacheError."""
+    return _retime(cache, key, ("PERSIST", key))
+
+
+def _spread(seconds: float, jitter: float) -> float:
+    # A system-wide generator: workers that share a seed would share the moment of expiry.
+    return seconds * (1 + jitter * secrets.SystemRandom().uniform(-1, 1))
+
+
+def _retime(cache: Cache, key: bytes, command: tuple[Any, ...]) -> Retimed:
+    cache.require_writable()
+    before, done, after = cache.pipeline(cache.node_of(key), [("PTTL", key), command, ("PTTL", key)])
+    for reply in (done, before, after):
+        if isinstance(reply, Exception):
+            raise reply if isinstance(reply, CacheError) else translate(reply, cache.name)
+    return Retimed(int(before), int(after))
+
+
+def delete(cache: Cache, key: bytes) -> bool:
+    """Remove a key with UNLINK (DEL where the server or the user's ACL has none). Whether it was there.
+
+    One round trip. Raises CacheError.
+    """
+    cache.require_writable()
+    command = "UNLINK" if cache.capabilities().can("UNLINK") else "DEL"
+    return bool(cache.execute(command, key))

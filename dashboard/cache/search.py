@@ -1,0 +1,166 @@
+"""A search for keys that answers in steps: each within a time, each saying where it stands.
+
+The state between two steps travels with the page, so any web process can go on with it. It holds the
+walk's position and a mark of every key that was shown, because SCAN may show a key twice and a page
+must not.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import zlib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from dashboard.cache import keys
+from dashboard.cache.connect import Cache
+from dashboard.cache.keys import Row
+from dashboard.cache.selection import BadSelection, Selection
+from dashboard.cache.walk import Budget, Place, Position, walk
+
+PAGE = 100
+MOST_SHOWN = 10_000  # rows that one page may hold; beyond it one narrows the pattern
+_MARK_BYTES = 8  # two of 10,000 keys share a mark with a chance of 3 in 10^12 (birthday bound, 2^64)
+_STATE_LIMIT = 400_000  # bytes unpacked: 10,000 marks and the places of a few hundred primaries
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a search stands between two steps: the walk's position, and marks of the keys it has shown."""
+
+    position: Position
+    shown: frozenset[bytes]
+
+    def to_text(self) -> str:
+        """As text for a form field."""
+        places = {name: asdict(place) for name, place in self.position.places.items()}
+        head = json.dumps(places).encode()
+        body = zlib.compress(len(head).to_bytes(4, "big") + head + b"".join(sorted(self.shown)))
+        return base64.urlsafe_b64encode(body).decode("ascii")
+
+
+def state_from_text(text: str) -> State:
+    """The state of a form field. Raises BadSelection for text that `to_text` did not write."""
+    try:
+        packed = base64.urlsafe_b64decode(text.encode("ascii"))
+        body = zlib.decompressobj().decompress(packed, _STATE_LIMIT)
+        size = int.from_bytes(body[:4], "big")
+        places = {str(name): _place(raw) for name, raw in json.loads(body[4 : 4 + size]).items()}
+        marks = body[4 + size :]
+        shown = frozenset(marks[at : at + _MARK_BYTES] for at in range(0, len(marks), _MARK_BYTES))
+    except (ValueError, TypeError, AttributeError, KeyError, binascii.Error, zlib.error, RecursionError):
+        raise BadSelection("This search cannot go on: its state is damaged. Search again.") from None
+    return State(Position(places), shown)
+
+
+def _place(raw: dict[str, Any]) -> Place:
+    cursor = raw["cursor"]
+    if cursor is not None and not 0 <= int(cursor) < 1 << 64:
+        raise ValueError
+    numbers = (max(0, int(raw["examined"])), max(0, int(raw["keys"])))
+    return Place(None if cursor is None else int(cursor), *numbers, str(raw["lost"])[:300])
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step of a search has found, and where the search stands after it.
+
+    rows: new ones only. found: all shown so far. examined, total: keys. ended: the keyspace is
+    through (but for the primaries in `lost`, by name, each with why). full: this page has its rows.
+    direct: answered by looking up the name, without a walk.
+    """
+
+    rows: tuple[Row, ...]
+    found: int
+    examined: int
+    total: int
+    ended: bool
+    full: bool
+    state: State | None
+    lost: dict[str, str]
+    direct: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether it may be said that there are no more."""
+        return self.ended and not self.lost
+
+
+def search(
+    cache: Cache,
+    selection: Selection,
+    state: State | None = None,
+    *,
+    limit: int = PAGE,
+    seconds: float = 0.25,
+) -> Step:
+    """One step: up to `limit` new rows, within about `seconds`. Raises CacheError if nothing can be asked.
+
+    A pattern without wildcards is one direct look-up. Round trips: those of the walk, then one
+    pipeline for each primary that holds some of the rows.
+    """
+    if not selection.has_wildcard:
+        found = keys.look_up(cache, selection)
+        return Step(tuple(found), len(found), 0, 0, True, False, None, {}, direct=True)
+    position, shown = (state.position, state.shown) if state else (Position(), frozenset[bytes]())
+    # Somebody may have pasted a key that has a `*` or `[` in its name: the list begins with it.
+    fresh = [] if state else [row.key for row in keys.look_up(cache, selection)]
+    marks = {_mark(key) for key in fresh} | shown
+    position = _collect(cache, selection, Budget(seconds=seconds), position, fresh, marks, limit)
+    found_rows = tuple(keys.rows(cache, fresh).values())
+    ended = position.ended
+    return Step(
+        rows=found_rows,
+        found=len(marks),
+        examined=position.examined,
+        total=position.total,
+        ended=ended,
+        full=len(fresh) >= limit and not ended,
+        state=None if ended and not position.lost else State(position, frozenset(marks)),
+        lost=position.lost,
+    )
+
+
+def _collect(
+    cache: Cache,
+    selection: Selection,
+    budget: Budget,
+    position: Position,
+    fresh: list[bytes],
+    marks: set[bytes],
+    limit: int,
+) -> Position:
+    """Walk until `fresh` has `limit` keys; the position from which to go on.
+
+    A batch that holds more than the page can take is left unfinished: the next step reads it again
+    and the marks leave out what was shown.
+    """
+    for batch in walk(cache, selection, budget, position):
+        rest = _take(batch.keys, fresh, marks, limit)
+        if rest:
+            return batch.before
+        position = batch.position
+        if len(fresh) >= limit:
+            break
+    return position
+
+
+def _take(batch: Iterable[bytes], fresh: list[bytes], marks: set[bytes], limit: int) -> bool:
+    """Add the batch's new keys up to the limit; whether some had to be left."""
+    for key in batch:
+        mark = _mark(key)
+        if mark in marks:
+            continue
+        if len(fresh) >= limit:
+            return True
+        marks.add(mark)
+        fresh.append(key)
+    return False
+
+
+def _mark(key: bytes) -> bytes:
+    return hashlib.blake2b(key, digest_size=_MARK_BYTES).digest()
