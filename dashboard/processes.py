@@ -26,21 +26,27 @@ from honcho.printer import Message, Printer
 
 from dashboard.leash import die_with_parent
 
-# A stop takes less than 5 s: a process that ignores SIGTERM is killed after so long, the last ones 0.5 s later.
+# A stop takes less than 5 s: who ignores SIGTERM is killed after so long, the last ones 0.5 s later.
 PATIENCE_SECONDS = 3.8
 LAST_SECONDS = 0.5
 TICK_SECONDS = 0.1
+LINES = 1000  # held back when the terminal is slower than the processes; then they wait
 OWN_NAME = "cachedeck"
 
 
 @dataclass(frozen=True)
 class Program:
-    """What to start. One with `last` is stopped only when the others have ended: they still need it."""
+    """What to start.
+
+    One with `last` is stopped only when the others have ended: they still need it. Lines of its output
+    that contain `unimportant` are not shown.
+    """
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     last: bool = False
+    unimportant: bytes = b""
 
 
 @dataclass
@@ -76,7 +82,7 @@ class Processes:
         width = max(len(name) for name in [OWN_NAME, *(program.name for program in programs)])
         self._printer = Printer(output or sys.stdout, width=width)
         self._colours = dict(zip([program.name for program in programs], get_colours(), strict=False))
-        self._lines: queue.SimpleQueue[tuple[str, bytes | str]] = queue.SimpleQueue()
+        self._lines: queue.Queue[tuple[str, bytes | str]] = queue.Queue(LINES)
         self._children: list[_Child] = []
         self._signals = 0
         self._failed = False
@@ -88,10 +94,7 @@ class Processes:
         exit code: 0 after SIGINT, SIGTERM or SIGHUP, 1 when a program ended by itself. Call it in the main
         thread: signals arrive there, and the kernel ties the children to the thread that starts them.
         """
-        former = {
-            number: signal.signal(number, self._note)
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        }
+        former = {number: signal.signal(number, self._note) for number in _stop_signals()}
         is_ready = threading.Event()
         try:
             self._start()
@@ -125,11 +128,13 @@ class Processes:
             child.reader.start()
 
     def _read(self, child: _Child) -> None:
-        output = child.process.stdout
-        if output:
-            with output:
-                for line in output:
-                    self._lines.put((child.program.name, line))
+        output, program = child.process.stdout, child.program
+        if output is None:
+            return
+        with output:
+            for line in output:
+                if not program.unimportant or program.unimportant not in line:
+                    self._lines.put((program.name, line))
 
     def _stay(self, is_ready: threading.Event, when_ready: Callable[[], None]) -> None:
         announced = False
@@ -146,7 +151,7 @@ class Processes:
                 when_ready()
 
     def _stop(self) -> None:
-        """SIGTERM to all but the last ones, to those when the others are gone; SIGKILL for whom it takes too long."""
+        """SIGTERM to all but the last ones, then to those; SIGKILL for whom it takes too long."""
         if self._signals:
             self._say("Stopping.")
         self._end([child for child in self._children if not child.program.last], PATIENCE_SECONDS)
@@ -177,8 +182,7 @@ class Processes:
                 child.process.wait()
             if child.reader:
                 child.reader.join(LAST_SECONDS)
-        with suppress(OSError):
-            self._print_lines(0)
+        self._print_lines(0)
 
     def _say(self, *sentences: str) -> None:
         for sentence in sentences:
@@ -189,18 +193,26 @@ class Processes:
         with suppress(queue.Empty):
             name, line = self._lines.get(block=timeout > 0, timeout=timeout or None)
             self._print(name, line)
-            while True:
+            for _ in range(LINES):
                 self._print(*self._lines.get_nowait())
 
     def _print(self, name: str, line: bytes | str) -> None:
         now = datetime.now().astimezone()
-        self._printer.write(Message("line", line, now, name, self._colours.get(name)))
+        try:
+            self._printer.write(Message("line", line, now, name, self._colours.get(name)))
+        except OSError:  # the terminal is gone: nobody watches, so stop
+            self._signals += 1
 
 
 def _poll(ready: Callable[[], bool], is_ready: threading.Event) -> None:
     while not ready():
         time.sleep(TICK_SECONDS)
     is_ready.set()
+
+
+def _stop_signals() -> list[signal.Signals]:
+    hangup = [] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP]  # nohup(1) means it
+    return [signal.SIGINT, signal.SIGTERM, *hangup]
 
 
 def _obituary(child: _Child) -> str:
