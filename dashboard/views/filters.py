@@ -7,12 +7,11 @@ the same in every locale. static/js/format.js writes the same forms in the brows
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Flask, request
+from flask import Flask
 
 THIN = "\u202f"
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -24,14 +23,11 @@ def number(n: float, digits: int = 0) -> str:
 
 
 def _scaled(n: float, base: int, units: tuple[str, ...]) -> tuple[str, str]:
-    """At most three significant digits where there are decimals, never "1000.0"."""
+    """One decimal below 100 unless it is a zero; "1 M", never "1000 k"."""
     size, step = float(n), 0
-    while abs(size) >= base and step < len(units) - 1:
+    while abs(size) >= base * 0.9995 and step < len(units) - 1:
         size, step = size / base, step + 1
-    digits = 1 if step and abs(size) < 99.95 else 0
-    if float(f"{abs(size):.{digits}f}") >= base and step < len(units) - 1:
-        size, step, digits = size / base, step + 1, 1
-    return number(size, digits), units[step]
+    return number(size, 1 if abs(size) < 99.95 else 0).removesuffix(".0"), units[step]
 
 
 def short_parts(n: float) -> tuple[str, str]:
@@ -45,7 +41,7 @@ def short(n: float) -> str:
 
 
 def bytes_parts(n: float) -> tuple[str, str]:
-    """A size and its unit: 67108864 -> ("64.0", "MB").
+    """A size and its unit: 67108864 -> ("64", "MB").
 
     The units are those of redis.conf and valkey.conf ("1mb => 1024*1024 bytes"), so that a maxmemory
     of 64mb reads as 64 MB and not as 67.1 MB.
@@ -134,10 +130,5 @@ FILTERS = {
 
 
 def register(app: Flask) -> None:
-    """Add the filters to `app`, and the globals `now()`, `has_endpoint(name)` and `script_root()`."""
+    """Add the filters to the templates of `app`."""
     app.jinja_env.filters.update(FILTERS)
-    app.jinja_env.globals.update(
-        now=time.time,
-        has_endpoint=lambda endpoint: endpoint in app.view_functions,
-        script_root=lambda: request.script_root,
-    )
