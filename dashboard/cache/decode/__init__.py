@@ -49,10 +49,12 @@ def decode(data: bytes, *, complete: bool = True, limit: int = DEFAULT_LIMIT) ->
 
 
 def _look(data: bytes, *, complete: bool, limit: int, depth: int) -> _Found:
-    if depth < MAX_LAYERS:
-        unwrapped = unpack(data, limit, complete=complete) or unwrap_java_string(data)
-        if unwrapped:
-            return _around(unwrapped, data, complete, _inside(unwrapped, complete, limit, depth))
+    if depth > MAX_LAYERS:
+        cut = f"There may be more layers: only {MAX_LAYERS} are looked into."
+        return _Found((), Drawn("", raw(data, limit)), (cut,))
+    unwrapped = unpack(data, limit, complete=complete) or unwrap_java_string(data)
+    if unwrapped:
+        return _around(unwrapped, data, complete, _inside(unwrapped, complete, limit, depth))
     window = data[:limit]
     beyond = len(window) < len(data)
     found = _look_at_window(window, complete=complete and not beyond, limit=limit, depth=depth)
@@ -71,7 +73,7 @@ def _look_at_window(data: bytes, *, complete: bool, limit: int, depth: int) -> _
     else:
         drawn = _draw_bytes(data, complete=complete, limit=limit)
         doubtful = unpack_lz4_block(data, limit) if drawn is None and complete else None
-    if doubtful and depth < MAX_LAYERS:
+    if doubtful:
         inside = _inside(doubtful, complete, limit, depth)
         if inside.drawn.sure:
             return _around(doubtful, data, complete, inside)
@@ -105,6 +107,8 @@ def _inside(unwrapped: Unwrapped, complete: bool, limit: int, depth: int) -> _Fo
 
 def _around(unwrapped: Unwrapped, data: bytes, complete: bool, inside: _Found) -> _Found:
     layer = Layer(unwrapped.name, len(data), complete)
+    if unwrapped.cut and not unwrapped.data:  # named, but nothing of it could be unpacked
+        return _Found((layer,), Drawn(unwrapped.name, "", sure=unwrapped.sure), (unwrapped.cut,))
     cuts = (unwrapped.cut, *inside.cuts) if unwrapped.cut else inside.cuts
     drawn = replace(inside.drawn, sure=inside.drawn.sure or (unwrapped.name != "base64" and unwrapped.sure))
     return _Found((layer, *inside.layers), drawn, cuts)

@@ -89,7 +89,7 @@ def _collect(name: str, pieces: Iterator[bytes], limit: int, *, complete: bool) 
                 break
     except _Early:
         cut = f"The {name} stream breaks off after {human_size(size)} of content."
-        sound = not complete
+        sound = not complete and size >= 16
     except _Trailing as trailing:
         cut = f"{trailing} after the {name} stream are not shown."
     except (zlib.error, zstandard.ZstdError, RuntimeError, EOFError, MemoryError, ValueError) as error:

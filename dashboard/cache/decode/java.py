@@ -9,7 +9,6 @@ from __future__ import annotations
 import struct
 
 from dashboard.cache.decode.bytes_views import raw
-from dashboard.cache.decode.outline import visible
 from dashboard.cache.decode.result import Drawn, Unwrapped
 
 _MAGIC = b"\xac\xed\x00\x05"
@@ -55,7 +54,7 @@ def draw_java(data: bytes, *, limit: int) -> Drawn | None:
         _describe(reader, lines)
     except _Ended:
         lines.append("…")
-    content = visible(raw(data, min(_RAW_SHOWN, limit)))
+    content = raw(data, min(_RAW_SHOWN, limit))
     cut = "" if len(data) <= _RAW_SHOWN else "Of the bytes, only the first 64 KiB are shown."
     return Drawn("Java serialised", "\n".join([*lines, "", content]), cut, sure=True)
 

@@ -60,17 +60,15 @@ class _Walk:
         self._position = 0
         self._open: list[_Open] = []
         self._root = ""
-        self._words = 0
-        self._items = 0
+        self._letters = 0  # in whole strings: random bytes hardly spell any
 
     def sure(self) -> bool:
-        """Random bytes hardly spell words."""
-        return self._words >= (1 if self._root == "map" else 2) and len(self._data) >= 8
+        return self._letters >= (3 if self._root == "map" else 6) and len(self._data) >= 8
 
     def believable(self) -> bool:
         if self._complete:
             return self._root in ("map", "array") or len(self._data) >= 3
-        return self.sure() or (self._root == "map" and self._words > 0)
+        return len(self._data) >= 16 and (self.sure() or (self._root == "map" and self._letters > 0))
 
     def run(self) -> None:
         self._item()
@@ -90,7 +88,6 @@ class _Walk:
         kind, number = self._header(first)
         if not self._root:
             self._root = kind
-        self._items += 1
         if kind in ("array", "map"):
             self._begin(kind, number, key=key)
             return
@@ -150,7 +147,8 @@ class _Walk:
             text, _ = codecs.utf_8_decode(data, "strict", not broken_off)
         except UnicodeDecodeError:
             raise Malformed from None
-        self._words += len(text) >= 3 and text[:64].isprintable()
+        if not broken_off and text[:64].isprintable():
+            self._letters += len(text)
         return self.outline.quoted(text), broken_off
 
     def _extension(self, size: int) -> str:
