@@ -56,7 +56,7 @@ def prepare(folder: Path, maxmemory: str) -> Embedded:
     password_file = folder / "password"
     password = secrets.token_hex(24)
     _write_private(password_file, password)
-    port = choose_port()
+    port = free_port(USUAL_PORT)
     configuration = folder / "valkey.conf"
     _write_private(configuration, _configuration(folder, port, password, maxmemory))
     command = (str(get_binary_path()), str(configuration))
@@ -93,9 +93,9 @@ def _write_private(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def choose_port() -> int:
-    """The usual port if nobody listens there, else any free one."""
-    for port in (USUAL_PORT, 0):
+def free_port(usual: int) -> int:
+    """The usual port if nobody listens there on loopback, else any free one. Raises OSError where none is."""
+    for port in (usual, 0):
         with closing(socket.socket()) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
