@@ -132,7 +132,7 @@ class Cache:
         if not isinstance(client, RedisCluster):
             return Node(self._single_name(), client)
         with translating(self.name):
-            node = client.get_node_from_key(key)
+            node = client.get_node_from_key(key)  # type: ignore[no-untyped-call]
         return Node(node.name, client.get_redis_connection(node))
 
     def group(self, keys: Sequence[bytes]) -> dict[str, tuple[Node, list[bytes]]]:
@@ -145,7 +145,7 @@ class Cache:
 
     def execute(self, *arguments: Any, node: Node | None = None) -> Any:
         """One command, to `node` or to where its key lives; the reply as redis-py gives it."""
-        client = node.client if node else self.client
+        client: Any = node.client if node else self.client
         with translating(self.name):
             return client.execute_command(*arguments)
 
@@ -235,12 +235,11 @@ def _options(target: Target) -> dict[str, Any]:
 def _connect(target: Target) -> redis.Redis | RedisCluster:
     guarded_name = target.name if target.read_only else ""
     options = _options(target)
+    base: type[AbstractConnection] = SSLConnection if target.tls else Connection
     if target.kind == "cluster":
-        base = SSLConnection if target.tls else Connection
         return _cluster(target, options | {"connection_class": _connection_class(base, guarded_name)})
     if target.kind == "sentinel":
         return _sentinel(target, options, guarded_name)
-    base: type[AbstractConnection] = SSLConnection if target.tls else Connection
     place: dict[str, Any] = {}
     if target.socket:
         base, place["path"] = UnixDomainSocketConnection, target.socket

@@ -12,7 +12,7 @@ import binascii
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -123,6 +123,24 @@ def search(
         state=None if ended and not position.lost else State(position, frozenset(marks)),
         lost=position.lost,
     )
+
+
+def listing(cache: Cache, selection: Selection) -> Iterator[tuple[tuple[Row, ...], Position]]:
+    """All rows of a selection, batch by batch, each key once, with the walk's position after each.
+
+    For a command line, which has no pages; it holds 8 bytes (and Python's wrapping) of each key listed.
+    Raises CacheError where the cache cannot be asked at all.
+    """
+    first = keys.look_up(cache, selection)
+    shown = {_mark(row.key) for row in first}
+    if first or not selection.has_wildcard:
+        yield tuple(first), Position()
+    if not selection.has_wildcard:
+        return
+    for batch in walk(cache, selection, Budget()):
+        fresh: list[bytes] = []
+        _take(batch.keys, fresh, shown, len(batch.keys))
+        yield tuple(keys.rows(cache, fresh).values()), batch.position
 
 
 def _collect(

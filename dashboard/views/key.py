@@ -1,0 +1,172 @@
+"""One key: what it is, its TTL, its removal. Each act is a small resource of its own."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from flask import Blueprint, Response, abort, flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+
+from dashboard.cache import keys
+from dashboard.cache.connect import Cache
+from dashboard.cache.key_token import from_token, printable
+from dashboard.cache.keys import LONGEST_TTL, NO_TTL, Retimed, Row
+from dashboard.cache.selection import from_query
+from dashboard.store.operators import Role
+from dashboard.views.access import change, current_cache, requires
+from dashboard.views.duration_input import BadDuration, parse_duration
+from dashboard.views.filters import duration
+from dashboard.views.render import page
+from dashboard.views.value import value_context
+
+blueprint = Blueprint("key", __name__, url_prefix="/caches/<cache>/keys/<key>")
+
+REASON_LIMIT = 500  # characters of a reason that the audit trail keeps
+SUBJECT_LIMIT = 1000  # characters of a key's name there; the whole of a longer one is in its link
+
+
+@blueprint.get("")
+@requires(Role.VIEWER)
+def show(cache: str, key: str) -> ResponseReturnValue:
+    """The key with its first page of values; 404 where it does not exist (any more)."""
+    name = from_token(key)
+    row = keys.look(current_cache(), name)
+    if row is None:
+        return page("key/missing.html", screen="keys", status=404, **_context(key, name))
+    return page(
+        "key/page.html",
+        screen="keys",
+        row=row,
+        read_at=time.time(),
+        node=current_cache().node_of(name).name,
+        policy=current_cache().policy(),
+        **_context(key, name),
+        **value_context(current_cache(), key, row.type),
+    )
+
+
+@blueprint.post("/ttl")
+@requires(Role.OPERATOR)
+def set_ttl(cache: str, key: str) -> ResponseReturnValue:
+    """Let the key expire after the time given, spread by the jitter given in per cent."""
+    try:
+        seconds = parse_duration(request.form.get("seconds", ""), least=0.001, most=LONGEST_TTL)
+    except BadDuration as error:
+        abort(400, str(error))
+    jitter = _jitter(default="0")
+    name = from_token(key)
+    before = _present(name)
+    with change("key.ttl", subject(name), before=_facts(before), reason=_reason()) as attempt:
+        retimed = keys.set_ttl(current_cache(), name, seconds, jitter)
+        attempt.done(after=_after(retimed))
+    return _retimed(key, retimed, f"Expires in {duration(retimed.after_ms / 1000)}")
+
+
+@blueprint.post("/jitter")
+@requires(Role.OPERATOR)
+def add_jitter(cache: str, key: str) -> ResponseReturnValue:
+    """Spread the time that the key has left by a share of it, so that it does not die with its neighbours."""
+    jitter = _jitter(default="10")
+    name = from_token(key)
+    before = _present(name)
+    if before.pttl_ms == NO_TTL:
+        abort(409, "The key never expires, so there is nothing to spread. Set a TTL first.")
+    with change("key.jitter", subject(name), before=_facts(before), reason=_reason()) as attempt:
+        retimed = keys.set_ttl(current_cache(), name, before.ttl, jitter)
+        attempt.done(after=_after(retimed))
+    return _retimed(key, retimed, f"Expires in {duration(retimed.after_ms / 1000)}")
+
+
+@blueprint.post("/persistence")
+@requires(Role.OPERATOR)
+def persist(cache: str, key: str) -> ResponseReturnValue:
+    """Take the TTL away: the key stays until it is removed or evicted."""
+    name = from_token(key)
+    before = _present(name)
+    with change("key.persist", subject(name), before=_facts(before), reason=_reason()) as attempt:
+        retimed = keys.persist(current_cache(), name)
+        attempt.done(after=_after(retimed))
+    return _retimed(key, retimed, "Never expires now")
+
+
+@blueprint.post("/removal")
+@requires(Role.OPERATOR)
+def remove(cache: str, key: str) -> ResponseReturnValue:
+    """Remove the key (UNLINK). On a production cache its name must have been typed."""
+    target = current_cache().target
+    if target.environment == "production" and request.form.get("typed", "") != target.name:
+        abort(400, f"{target.name} is a production cache: type its name to remove a key.")
+    name = from_token(key)
+    before = _present(name)
+    with change("key.delete", subject(name), before=_facts(before), reason=_reason()) as attempt:
+        removed = keys.delete(current_cache(), name)
+        attempt.done(after={"removed": removed})
+    if removed:
+        flash(f"Removed 1 key: {printable(name)[:200] or '(empty name)'}", "ok")
+    else:
+        flash("The key had gone already when it was to be removed.", "warn")
+    return _redirect(url_for("keys.index", cache=cache, **_selection_query()))
+
+
+def subject(name: bytes) -> str:
+    """How the audit trail names a key."""
+    return printable(name)[:SUBJECT_LIMIT]
+
+
+def _context(token: str, name: bytes) -> dict[str, Any]:
+    return {"token": token, "name": printable(name), "size_of_name": len(name), "query": _selection_query()}
+
+
+def _selection_query() -> dict[str, str]:
+    """The selection that the operator came with: it goes along, and leads back to the list."""
+    return from_query(request.args).to_query()
+
+
+def _present(name: bytes) -> Row:
+    # Refused before anything is asked: on a read-only cache nothing of a change may look possible.
+    cache: Cache = current_cache()
+    cache.require_writable()
+    row = keys.look(cache, name)
+    if row is None:
+        abort(404, "The key does not exist (any more). Nothing was changed.")
+    return row
+
+
+def _facts(row: Row) -> dict[str, Any]:
+    return {"type": row.type, "ttl_ms": row.pttl_ms, "memory": row.memory}
+
+
+def _after(retimed: Retimed) -> dict[str, Any]:
+    return {"ttl_ms": retimed.after_ms}
+
+
+def _retimed(token: str, retimed: Retimed, sentence: str) -> Response:
+    if retimed.missing:
+        flash("The key had gone already; nothing was changed.", "warn")
+    else:
+        was = "no TTL" if retimed.before_ms == NO_TTL else duration(retimed.before_ms / 1000)
+        flash(f"{sentence} (it was: {was}).", "ok")
+    values = request.view_args or {}
+    return _redirect(url_for("key.show", cache=values["cache"], key=token, **_selection_query()))
+
+
+def _redirect(location: str) -> Response:
+    response = redirect(location, 303)
+    assert isinstance(response, Response)  # noqa: S101  (werkzeug's type is wider than Flask's)
+    return response
+
+
+def _jitter(default: str) -> float:
+    """The form's jitter, per cent, as a share. 400 for anything but 0 to 90."""
+    try:
+        percent = float(request.form.get("jitter") or default)
+    except ValueError:
+        percent = -1.0
+    if not 0 <= percent <= 90:
+        abort(400, "Jitter is a share of the time, from 0 to 90 per cent.")
+    return percent / 100
+
+
+def _reason() -> str:
+    return request.form.get("reason", "").strip()[:REASON_LIMIT]

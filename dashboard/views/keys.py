@@ -1,0 +1,133 @@
+"""Keys: a search by selection which goes on by itself, and the namespaces beside it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from flask import Blueprint, request, url_for
+from flask.typing import ResponseReturnValue
+
+from dashboard.cache import errors
+from dashboard.cache.key_token import from_printable, printable, to_token
+from dashboard.cache.namespaces import namespaces
+from dashboard.cache.search import MOST_SHOWN, PAGE, State, Step, search, state_from_text
+from dashboard.cache.selection import TYPES, Selection, from_query, glob_escape
+from dashboard.store.operators import Role
+from dashboard.views.access import current_cache, requires
+from dashboard.views.deck import deck
+from dashboard.views.render import fragment, of_cache_error, page
+
+blueprint = Blueprint("keys", __name__, url_prefix="/caches/<cache>")
+
+TTL_CHOICES = (
+    ("", "any"),
+    ("none", "no TTL"),
+    ("any", "with a TTL"),
+    ("<60", "under 1 min"),
+    ("<3600", "under 1 h"),
+    (">3600", "over 1 h"),
+    (">86400", "over 1 day"),
+)
+
+
+@blueprint.get("/keys")
+@requires(Role.VIEWER)
+def index(cache: str) -> ResponseReturnValue:
+    """The first step of the search that the URL says; the page asks for further ones by itself."""
+    selection = from_query(request.args)
+    step, problem = None, None
+    try:
+        step = search(current_cache(), selection, seconds=deck().settings.search_seconds)
+    except errors.CacheError as error:
+        problem = of_cache_error(error)
+    choices = list(TTL_CHOICES)
+    if selection.ttl not in dict(choices):
+        choices.append((selection.ttl, f"{selection.ttl} s"))
+    return page(
+        "keys/page.html",
+        screen="keys",
+        status=problem.status if problem else 200,
+        problem=problem,
+        types=[("", "any"), *((name, name) for name in TYPES)],
+        ttls=choices,
+        **_context(cache, selection, step),
+    )
+
+
+@blueprint.post("/searches")
+@requires(Role.VIEWER)
+def step(cache: str) -> ResponseReturnValue:
+    """The next step of a search, from the state that the page carries. Changes nothing.
+
+    `stop` answers where the search stands without looking further; `retry` gives primaries that were
+    lost another chance.
+    """
+    selection = from_query(request.form)
+    state = state_from_text(request.form.get("state", ""))
+    if "stop" in request.form:
+        return fragment("keys/_step.html", **_context(cache, selection, _stopped(state), stopped=True))
+    if "retry" in request.form:
+        state = State(state.position.retried(), state.shown)
+    found_on_page = request.form.get("on_page", 0, type=int)
+    limit = max(1, PAGE - max(0, found_on_page))
+    step = search(current_cache(), selection, state, limit=limit, seconds=deck().settings.search_seconds)
+    on_page = max(0, found_on_page) + len(step.rows)
+    return fragment("keys/_step.html", **_context(cache, selection, step, on_page=on_page))
+
+
+@blueprint.get("/namespaces")
+@requires(Role.VIEWER)
+def tree(cache: str) -> ResponseReturnValue:
+    """The namespaces below a prefix, as the tree beside the list draws them."""
+    separator = deck().settings.namespace_separator.encode()
+    prefix = from_printable(request.args.get("prefix", ""))
+    try:
+        found = namespaces(current_cache(), prefix, separator)
+    except errors.CacheError as error:
+        return fragment("keys/_namespaces_failed.html", problem=of_cache_error(error))
+    return fragment("keys/_namespaces.html", found=found, pattern_of=_pattern_of, printable=printable)
+
+
+def _pattern_of(prefix: bytes) -> str:
+    """The pattern, as text for a query string, of all keys that begin with a prefix."""
+    return printable(glob_escape(prefix) + b"*")
+
+
+def _stopped(state: State) -> Step:
+    position = state.position
+    return Step((), len(state.shown), position.examined, position.total, False, True, state, position.lost)
+
+
+def _context(
+    name: str, selection: Selection, step: Step | None, *, on_page: int | None = None, stopped: bool = False
+) -> dict[str, Any]:
+    step_rows = step.rows if step else ()
+    on_page = len(step_rows) if on_page is None else on_page
+    return {
+        "selection": selection,
+        "query": selection.to_query(),
+        "step": step,
+        "rows": [
+            (row, printable(row.key), url_for("key.show", cache=name, key=to_token(row.key))) for row in step_rows
+        ],
+        "read_at": time.time(),
+        "stopped": stopped,
+        # The page is full; further rows only when they are asked for.
+        "on_page": 0 if step and step.full else on_page,
+        "most_shown": MOST_SHOWN,
+        "frequency": _keeps_frequency(),
+    }
+
+
+def _link(cache: str, key: bytes, selection: Selection) -> str:
+    """A key's page; it carries the selection along, so that it can lead back to this list."""
+    return url_for("key.show", cache=cache, key=to_token(key), **selection.to_query())
+
+
+def _keeps_frequency() -> bool:
+    """Whether this cache's policy keeps frequencies (LFU) and not idle times."""
+    try:
+        return "lfu" in current_cache().policy()
+    except errors.CacheError:
+        return False
