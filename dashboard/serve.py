@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.errors import AppImportError
 
 from dashboard.leash import die_with_parent
 from dashboard.listening import BACKLOG, home, listen
+from dashboard.settings import BadSettings
+from dashboard.store.errors import StoreError
 
 if TYPE_CHECKING:
     import socket
@@ -44,9 +47,15 @@ class _Web(BaseApplication):  # type: ignore[misc]
         self.cfg.set("post_worker_init", self._announce)
 
     def load(self) -> Flask:
-        from dashboard import create_app  # noqa: PLC0415 (only the worker process needs the application)
+        """The application, in the process that serves it. What is wrong is printed and ends the server (code 4)."""
+        from dashboard import create_app  # noqa: PLC0415 (only the worker process loads the application)
 
-        return create_app(self._settings)
+        try:
+            return create_app(self._settings)
+        except BadSettings as error:
+            raise AppImportError(str(error)) from None
+        except StoreError as error:
+            raise AppImportError(f"{error.sentence} {error.advice}") from None
 
     def _announce(self, _worker: object) -> None:
         print(f"Serving at {home(self._settings)}", flush=True)

@@ -19,7 +19,7 @@ from dashboard.store import audit, operators
 from dashboard.store.audit import Change
 from dashboard.store.engine import open_store
 from dashboard.store.errors import StoreError
-from dashboard.store.operators import OperatorError, Role
+from dashboard.store.operators import Role
 
 if TYPE_CHECKING:
     from dashboard.settings import Settings
@@ -30,11 +30,11 @@ SHOP_PORT = 8601
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
-def run_up(settings: Settings) -> None:
-    """Start everything and stay until a signal. Ends by SystemExit: 0 after a signal, else with a sentence or 1.
+def run_up(settings: Settings) -> int:
+    """Start everything and stay until a signal. Gives the exit code: 0 after a signal, 1 when a process ended.
 
     With caches configured these are the web process and the worker; without, an embedded Valkey and the
-    demo's shop and visitors besides.
+    demo's shop and visitors besides. Raises SystemExit with a sentence where it cannot start.
     """
     try:
         prepare_data_folder(settings)
@@ -43,7 +43,7 @@ def run_up(settings: Settings) -> None:
     with _alone(settings):
         listen(settings.host, settings.port).close()
         processes = Processes(_programs(settings))
-        raise SystemExit(processes.run(lambda: answers(settings), lambda: _welcome(settings)))
+        return processes.run(lambda: answers(settings), lambda: _welcome(settings))
 
 
 @contextmanager
@@ -96,7 +96,7 @@ def _welcome(settings: Settings) -> None:
     lines = ["", f"  Cachedeck is ready   {home(settings)}"]
     try:
         password = _first_password(settings)
-    except (StoreError, OperatorError) as error:
+    except StoreError as error:
         lines.append(f"  No operator could be added: {error.sentence}")
     else:
         lines += _how_to_sign_in(settings, password)
