@@ -1,0 +1,1 @@
+"""Alembic's scripts, run by `dashboard.store.migrate`; there is no alembic.ini."""
