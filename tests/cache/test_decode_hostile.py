@@ -160,7 +160,7 @@ class TestPickle:
         assert found.cut == "Only the first 20000 instructions are shown."
 
     def test_a_huge_integer_is_described(self) -> None:
-        found = bounded(b"\x80\x02\x8b\xff\xff\x03\x00" + b"\x7f" * 0x3FFFF + b".")
+        found = bounded(b"\x80\x02\x8b\xff\xff\x03\x00" + b"\x7f" * 0x3FFFF + b".", limit=2**20)
         assert "(an integer of 2097143 bits)" in found.text
         bounded(b"\x80\x02L" + b"9" * 5000 + b"\n.")
 
