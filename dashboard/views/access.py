@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeVar
+from urllib.parse import quote
 
 from flask import Flask, Response, abort, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -32,10 +33,10 @@ LOGIN = "login.show"
 PUBLIC_ENDPOINTS = frozenset({"static"})
 """Flask's own routes, which have no function of ours to mark."""
 
-EXPIRED = "This page has expired, so nothing was changed. Load it again and repeat what you did."
+EXPIRED = "This page has expired. Load it again and repeat what you did."
 FOREIGN = (
-    "The browser did not say that this request comes from one of Cachedeck's own pages, so nothing was "
-    "changed. Behind a proxy, it must pass the Host header on (CACHEDECK_TRUSTED_PROXIES)."
+    "The browser did not say that this request comes from one of Cachedeck's own pages. "
+    "A proxy in front must pass the Host header on (see CACHEDECK_TRUSTED_PROXIES)."
 )
 
 _MARK = "cachedeck_access"
@@ -45,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Access:
-    """What a route asks for. `role` None: anybody, signed in or not. `background`: polling, no sign of life."""
+    """What a route asks for. `role` None: anybody, signed in or not. `background`: no sign of life."""
 
     role: Role | None
     background: bool = False
@@ -96,7 +97,7 @@ def init_app(app: Flask) -> None:
     """Put the guard before every route. Wants `app.secret_key`; before any other before_request."""
     signed_in.init_app(app)
     # A token is bound to its session and need not end before it; the guard checks it, after the role.
-    app.config.update(WTF_CSRF_CHECK_DEFAULT=False, WTF_CSRF_TIME_LIMIT=int(signed_in.ABSOLUTE_SECONDS))
+    app.config.update(WTF_CSRF_CHECK_DEFAULT=False, WTF_CSRF_TIME_LIMIT=None)
     _csrf.init_app(app)
     app.before_request(_guard)
     app.after_request(_keep_private)
@@ -125,9 +126,7 @@ def current_cache() -> Cache:
     return cache
 
 
-def change(
-    action: str, subject: str, before: JSON | None = None, reason: str = ""
-) -> AbstractContextManager[Attempt]:
+def change(action: str, subject: str, before: JSON | None = None, reason: str = "") -> AbstractContextManager[Attempt]:
     """An audited change by the signed-in operator to the cache of the URL (or to Cachedeck itself).
 
         with change("key.ttl", printable(key), before={"ttl": 30}) as attempt:
@@ -183,14 +182,20 @@ def _to_login() -> ResponseReturnValue:
     """
     ended = signed_in.end() if signed_in.has_session() else False
     is_htmx = request.headers.get("HX-Request") == "true"
-    came_from = request.headers.get("HX-Current-URL", "") if is_htmx else request.url
-    wanted = path_of(came_from) if is_htmx or request.method == "GET" else ""
-    location = url_for(
-        LOGIN, next=safe_next(wanted, request.script_root) or None, ended="1" if ended else None
-    )
+    wanted = path_of(request.headers.get("HX-Current-URL", "")) if is_htmx else _own_address()
+    location = url_for(LOGIN, next=safe_next(wanted, request.script_root) or None, ended="1" if ended else None)
     if is_htmx:
         return Response("Sign in first.", 401, {"HX-Redirect": location}, mimetype="text/plain")
     return redirect(location, 303)
+
+
+def _own_address() -> str:
+    """Path and query of the request as the browser wrote them; "" for what is no GET."""
+    if request.method != "GET":
+        return ""
+    path = quote(f"{request.script_root}{request.path}", safe="/:@!$&'()*+,;=")
+    query = request.query_string.decode("latin-1")
+    return f"{path}?{query}" if query else path
 
 
 def _keep_private(response: Response) -> Response:

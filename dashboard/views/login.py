@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 
-from flask import Blueprint, make_response, redirect, request, url_for
+from flask import Blueprint, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from dashboard.store import audit, operators
@@ -51,10 +51,10 @@ def create() -> ResponseReturnValue:
     try:
         operator = operators.sign_in(store, name, request.form.get("password", ""), address())
     except Throttled as throttled:
-        return _too_many(throttled.retry_after, name, target)
+        return _too_many(throttled, name, target)
     if operator is None:
         _note_failure(name)
-        return _form(WRONG, name, target), 422
+        return _form(WRONG, name, target, 422)
     _note_sign_in(operator)
     signed_in.begin(operator)
     return redirect(target or _home(), 303)
@@ -72,15 +72,13 @@ def _home() -> str:
     return f"{request.script_root}/"
 
 
-def _form(form_error: str | None, name: str, target: str) -> str:
-    return page("login/page.html", form_error=form_error, name=name, next=target, screen="login")
+def _form(form_error: str | None, name: str, target: str, status: int = 200) -> Response:
+    return page("login/page.html", screen="login", status=status, form_error=form_error, name=name, next=target)
 
 
-def _too_many(retry_after: float, name: str, target: str) -> ResponseReturnValue:
-    seconds = max(1, math.ceil(retry_after))
-    wait = f"{seconds} s" if seconds < 120 else f"{math.ceil(seconds / 60)} min"
-    response = make_response(_form(f"Too many failed attempts. Try again in {wait}.", name, target), 429)
-    response.headers["Retry-After"] = str(seconds)
+def _too_many(throttled: Throttled, name: str, target: str) -> Response:
+    response = _form(throttled.sentence, name, target, 429)
+    response.headers["Retry-After"] = str(max(1, math.ceil(throttled.retry_after)))
     return response
 
 

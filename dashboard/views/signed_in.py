@@ -3,7 +3,7 @@
 A session is a signed cookie that holds the operator's id and session epoch, when they signed in and
 when they were last seen. It ends, at the next request, when
 - nothing but background polling came for `Settings.idle_minutes`,
-- ABSOLUTE_SECONDS have passed since signing in, however busy it was, or
+- `Settings.session_hours` have passed since signing in, however busy it was, or
 - the operator was disabled, or their password or role changed (each raises the epoch in the store).
 """
 
@@ -21,9 +21,6 @@ from flask_login import LoginManager, current_user, login_user, logout_user
 from dashboard.store import operators
 from dashboard.store.operators import Operator
 from dashboard.views.deck import deck
-
-ABSOLUTE_SECONDS = 12 * 3600.0
-"""A working day: OWASP's Session Management cheat sheet asks for 4 to 8 h, on-call shifts are 12 h."""
 
 RENEW_SECONDS = 30.0
 """How far `seen_at` may lag: without it every answer would carry a cookie."""
@@ -60,10 +57,10 @@ class CookieOfPrefix(SecureCookieSessionInterface):
         secret = key.encode() if isinstance(key, str) else key
         return f"cachedeck_{hashlib.sha256(b'cookie name' + secret).hexdigest()[:8]}"
 
-    def get_cookie_path(self, app: Flask) -> str:
+    def get_cookie_path(self, app: Flask) -> str:  # noqa: ARG002 (Flask's signature)
         return request.script_root or "/"
 
-    def get_cookie_secure(self, app: Flask) -> bool:
+    def get_cookie_secure(self, app: Flask) -> bool:  # noqa: ARG002 (Flask's signature)
         return request.is_secure
 
 
@@ -125,6 +122,6 @@ def _load(identity: str) -> SignedIn | None:
 
 def _is_alive() -> bool:
     now = time.time()
-    idle_seconds = deck().settings.idle_minutes * 60
-    signed_in_at, seen_at = session.get(_SIGNED_IN_AT, 0), session.get(_SEEN_AT, 0)
-    return bool(now - signed_in_at < ABSOLUTE_SECONDS and now - seen_at < idle_seconds)
+    settings = deck().settings
+    age, idle = now - session.get(_SIGNED_IN_AT, 0), now - session.get(_SEEN_AT, 0)
+    return bool(age < settings.session_hours * 3600 and idle < settings.idle_minutes * 60)
