@@ -1,0 +1,61 @@
+"""The documentation names every setting and every command, and no others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from dashboard.cli import main
+from dashboard.settings import PREFIX, Settings
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+def _documented(file: str, pattern: str) -> set[str]:
+    return set(re.findall(pattern, (DOCS / file).read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def test_every_setting_is_documented_and_no_other() -> None:
+    documented = _documented("configuration.md", rf"^\| `({PREFIX}[A-Z_]+)` \|")
+    assert documented == {PREFIX + name.upper() for name in Settings.model_fields}
+
+
+def test_documented_defaults_are_the_defaults() -> None:
+    text = (DOCS / "configuration.md").read_text(encoding="utf-8")
+    for name, field in Settings.model_fields.items():
+        row = next(line for line in text.splitlines() if line.startswith(f"| `{PREFIX}{name.upper()}` |"))
+        if isinstance(field.default, str | int | float) and field.default != "":
+            assert f"| `{field.default}` |" in row
+
+
+def _commands(group: click.Group, path: str) -> Iterator[str]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from _commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}"
+
+
+def test_every_command_is_documented_and_no_other() -> None:
+    rows = _documented("commands.md", r"^\| `(cachedeck [^`]+)` \|")
+    documented = {" ".join(word for word in row.split() if re.fullmatch("[a-z]+", word)) for row in rows}
+    assert documented == set(_commands(main, "cachedeck"))
+
+
+def test_every_option_of_a_command_is_documented() -> None:
+    text = (DOCS / "commands.md").read_text(encoding="utf-8")
+    keys_row = next(line for line in text.splitlines() if line.startswith("| `cachedeck keys"))
+    for option in main.commands["keys"].params:
+        if isinstance(option, click.Option):
+            assert option.opts[0] in keys_row
+
+
+def test_every_cache_option_is_documented() -> None:
+    from dashboard.cache import target
+
+    rows = _documented("configuration.md", r"^\| (`[a-z_`, ]+`) \| [^|]+ \| [^|]+ \|$")
+    documented = {name for row in rows for name in re.findall(r"`([a-z_]+)`", row)}
+    assert target._OPTIONS <= documented
