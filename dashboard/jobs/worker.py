@@ -1,0 +1,95 @@
+"""The worker process: the sampler and the queue's consumer, side by side, until a signal."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from huey.consumer import Consumer
+
+from dashboard.cache.connect import Cache
+from dashboard.jobs.housekeeping import register
+from dashboard.jobs.queue import make_queue
+from dashboard.jobs.sampler import Sampler
+from dashboard.settings import Settings, prepare_data_folder
+from dashboard.store.engine import open_store
+
+TASK_THREADS = 2  # tasks wait for caches and the store most of the time
+POLL_SECONDS = 1.0  # longest time until a task on SQLite is noticed; Redis and PostgreSQL wake the consumer
+STOP_SECONDS = 0.5  # for tasks under way: with the sampler's second it stays below 2 s
+LOOK_SECONDS = 0.2  # how soon a signal is noticed
+HEALTH_SECONDS = 10.0  # how often dead threads of the consumer are replaced
+
+_log = logging.getLogger(__name__)
+
+
+class _Consumer(Consumer):  # type: ignore[misc]
+    """huey's consumer without its signal handlers: it is not the only thing in this process to be stopped."""
+
+    def _set_signal_handlers(self) -> None:
+        pass
+
+
+def run(settings: Settings, stop: threading.Event | None = None) -> None:
+    """Sample and work until SIGTERM, SIGINT or `stop`; returns within 2 s of it.
+
+    Signals are heeded when called in the main thread. Raises BadSettings and StoreError at the start.
+    """
+    prepare_data_folder(settings)
+    logging.getLogger("huey").setLevel(logging.WARNING)  # it tells of every periodic task, each minute
+    store = open_store(settings.database)
+    caches = [Cache(target) for target in settings.caches]
+    try:
+        queue = make_queue(settings)
+        register(queue, store)
+        _log.info("%s", opening(settings))
+        _work(queue, Sampler(store, caches, settings.sample_seconds), stop or threading.Event())
+    finally:
+        for cache in caches:
+            cache.close()
+        store.close()
+
+
+def opening(settings: Settings) -> str:
+    """What the log says first: which caches are sampled how often, and where the queue is, without secrets."""
+    names = ", ".join(f"{target.name} ({target.address})" for target in settings.caches)
+    scheme = settings.queue.partition(":")[0]
+    return (
+        f"Sampling {names or 'nothing: no cache is configured'} every {settings.sample_seconds:g} s; queue on {scheme}."
+    )
+
+
+def _work(queue: object, sampler: Sampler, stop: threading.Event) -> None:
+    consumer = _Consumer(queue, workers=TASK_THREADS, max_delay=POLL_SECONDS, shutdown_timeout=STOP_SECONDS)
+    with _signals() as received:
+        consumer.start()
+        sampler.start()
+        looked = time.monotonic()
+        while not received and not stop.wait(LOOK_SECONDS):
+            if time.monotonic() - looked > HEALTH_SECONDS:
+                looked = time.monotonic()
+                consumer.check_worker_health()
+        sampler.stop()
+        consumer.stop(graceful=True)
+        queue.storage.close()  # type: ignore[attr-defined]
+    _log.info("Stopped.")
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """A list that SIGTERM and SIGINT are added to. A handler must not set the event that its thread waits on."""
+    received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(number, lambda got, _frame: received.append(got)) for number in numbers]
+    try:
+        yield received
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
