@@ -1,0 +1,36 @@
+"""What the views of the shop work with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import current_app
+
+from dashboard.demo.patterns import Pattern
+from dashboard.demo.remote import Remote
+from dashboard.demo.shop import Shop
+from dashboard.demo.ttl import Lifetimes
+from dashboard.demo.visits import Visits
+
+EXTENSION = "demo-shop"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Of one application; `close` releases its connections to the database and the cache."""
+
+    shop: Shop
+    remote: Remote
+    pattern: Pattern
+    visits: Visits
+    lifetimes: Lifetimes
+
+    def close(self) -> None:
+        self.shop.close()
+        self.remote.close()
+
+
+def parts() -> Parts:
+    """Those of the current application."""
+    found: Parts = current_app.extensions[EXTENSION]
+    return found

@@ -1,0 +1,84 @@
+"""GET: each through the caching pattern, which says by `X-Cache` where the answer came from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from flask import Blueprint, Response, jsonify, request
+from werkzeug.exceptions import BadRequest
+
+from dashboard.demo import keyspace
+from dashboard.demo.encoding import Document
+from dashboard.demo.parts import parts
+
+LONGEST_QUERY = 80  # characters
+MOST_WORDS = 5
+LAST_PAGE = 50
+# The database's integers end where SQLite's do; a larger id is a 404 and never reaches it.
+ID = "<int(max=2147483647):"
+
+blueprint = Blueprint("reads", __name__)
+
+
+@blueprint.get("/")
+def window() -> Response:
+    """The shop window: how large the shop is, who is here, what sells, what was searched last."""
+    seen, shop = parts().visits.window(), parts().shop
+    return jsonify(
+        users=shop.users,
+        products=shop.products,
+        online=seen.online,
+        bestsellers=seen.bestsellers or shop.bestsellers(10),
+        searches=seen.searches,
+    )
+
+
+@blueprint.get(f"/users/{ID}user_id>")
+def user(user_id: int) -> Response:
+    return _through_cache(keyspace.user(user_id), "profile", lambda: parts().shop.user(user_id))
+
+
+@blueprint.get(f"/users/{ID}user_id>/posts")
+def posts(user_id: int) -> Response:
+    return _through_cache(keyspace.posts(user_id), "posts", lambda: parts().shop.posts(user_id))
+
+
+@blueprint.get(f"/products/{ID}product_id>")
+def product(product_id: int) -> Response:
+    return _through_cache(keyspace.product(product_id), "product", lambda: parts().shop.product(product_id))
+
+
+@blueprint.get("/prices/<sku>")
+def price(sku: str) -> Response:
+    return _through_cache(keyspace.price(sku), "price", lambda: parts().shop.price(sku))
+
+
+@blueprint.get("/catalogue")
+def catalogue() -> Response:
+    return _through_cache(keyspace.CATALOGUE, "catalogue", parts().shop.catalogue)
+
+
+@blueprint.get("/search")
+def search() -> Response:
+    query = request.args.get("q", "")
+    words = tuple(re.findall(r"[\w-]+", query.lower())[:MOST_WORDS])
+    page = request.args.get("page", 1, type=int)
+    if not words or len(query) > LONGEST_QUERY:
+        raise BadRequest(f"q must hold a word and at most {LONGEST_QUERY} characters")
+    if not 1 <= page <= LAST_PAGE:
+        raise BadRequest(f"page must be 1 to {LAST_PAGE}")
+    if page == 1:
+        parts().visits.searched(" ".join(words))
+    return _through_cache(keyspace.search(words, page), "search", lambda: parts().shop.search(words, page))
+
+
+def _through_cache(key: str, ttl_class: str, load: Callable[[], Document | None]) -> Response:
+    answer = parts().pattern.get(key, load, parts().lifetimes.of(ttl_class))
+    if answer.document is None:
+        response = jsonify(error="no such thing in this shop")
+        response.status_code = 404
+    else:
+        response = jsonify(answer.document)
+    response.headers["X-Cache"] = answer.source
+    return response

@@ -1,0 +1,52 @@
+"""Serves the shop with gunicorn: one process, several threads, keep-alive connections."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+
+from dashboard.demo.app import create_demo_app
+from dashboard.demo.build import ensure_database
+
+THREADS = 8
+log = logging.getLogger("dashboard.demo")
+
+
+def answer(database: Path, cache_url: str, host: str, port: int, *, jitter: float = 0.0) -> None:
+    """Serve the shop until SIGTERM or SIGINT. The database is made first, before anybody can connect."""
+    ensure_database(database)
+    log.info("the shop is at http://%s:%s", host, port)
+    Gunicorn(lambda: create_demo_app(database, cache_url, jitter=jitter), host, port).run()
+
+
+class Gunicorn(BaseApplication):  # type: ignore[misc]
+    """gunicorn without its command line: `make` is called in the worker, after the fork."""
+
+    def __init__(self, make: Callable[[], Flask], host: str, port: int) -> None:
+        self._make = make
+        self._bind = f"{host}:{port}"
+        super().__init__()
+
+    def load_config(self) -> None:
+        settings: dict[str, Any] = {
+            "bind": self._bind,
+            "worker_class": "gthread",
+            "workers": 1,
+            "threads": THREADS,
+            "keepalive": 30,
+            "graceful_timeout": 1,
+            "loglevel": "warning",
+            "proc_name": "demo-shop",
+            "control_socket_disable": True,
+        }
+        for name, setting in settings.items():
+            if name in self.cfg.settings:  # the control socket came with a later release than the oldest allowed
+                self.cfg.set(name, setting)
+
+    def load(self) -> Flask:
+        return self._make()
