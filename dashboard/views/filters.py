@@ -58,17 +58,17 @@ def duration(seconds: float) -> str:
     """How long something takes or took, in its two largest units: 271 -> "4 min 31 s"."""
     if seconds < 0:
         return "-" + duration(-seconds)
-    if seconds < 1:
+    if 0 < seconds < 1:
         return f"{seconds * 1000:.0f}{THIN}ms"
     if seconds < 10 and seconds != int(seconds):
         return f"{seconds:.1f}{THIN}s"
     left = round(seconds)
-    parts = []
+    parts: list[str] = []
     for size, unit in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (1, "s")):
         if left >= size or (unit == "s" and not parts):
             parts.append(f"{left // size}{THIN}{unit}")
-        left %= size
-        if not left or len(parts) == 2 or (parts and unit in {"d", "h"} and left < size // 24):
+            left %= size
+        if parts and (left < size / 24 or len(parts) == 2):
             break
     return " ".join(parts)
 

@@ -17,7 +17,7 @@
 
   function build(figure) {
     const head = element("div", "chart-head");
-    const title = element("h3");
+    const title = element("h2");
     const now = element("span", "chart-now");
     head.append(title, now);
     const caption = element("figcaption", "chart-caption");

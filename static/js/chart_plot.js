@@ -78,7 +78,7 @@
         gap: 6,
         space: 34,
         ...(series.format === "bytes" ? { incrs: BINARY } : {}),
-        values: (plot, ticks) => ticks.map((n) => Cachedeck.text(n, series.format)),
+        values: (plot, ticks) => ticks.map((n) => Cachedeck.text(n, series.format).replace(".0\u202f", "\u202f")),
       },
     ];
   }
