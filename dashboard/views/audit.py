@@ -11,7 +11,7 @@ from dashboard.store import audit
 from dashboard.store.audit import Entry, Filters
 from dashboard.store.operators import Role
 from dashboard.views.access import requires
-from dashboard.views.audit_query import STATUSES, BadFilter, from_query, to_query
+from dashboard.views.audit_query import STATUSES, BadFilter, as_typed, from_query, to_query
 from dashboard.views.audit_text import as_line, differences
 from dashboard.views.deck import deck
 from dashboard.views.render import fragment, page, wants_fragment
@@ -19,6 +19,7 @@ from dashboard.views.render import fragment, page, wants_fragment
 blueprint = Blueprint("audit", __name__)
 
 PAGE = 100
+LAST_ID = 2**63  # of a BIGINT: a larger number is none of ours, and some drivers fail on it
 
 
 @blueprint.get("/audit")
@@ -30,6 +31,8 @@ def index() -> ResponseReturnValue:
     except BadFilter as error:
         return _page(Filters(), [], str(error), 422)
     before = request.args.get("before", type=int)
+    if before is not None and not 0 < before < LAST_ID:
+        before = None
     found = audit.search(deck().store, filters, before=before, limit=PAGE + 1)
     return _page(filters, found)
 
@@ -70,7 +73,7 @@ def _page(filters: Filters, found: list[Entry], form_error: str | None = None, s
         status=status,
         entries=[(entry, list(differences(entry.before, entry.after))) for entry in entries],
         open_entries=sum(entry.status == "open" for entry in entries),
-        query=query if form_error is None else request.args,
+        query=as_typed(request.args) if form_error else query,
         is_first="before" not in request.args,
         statuses=STATUSES,
         older=older,

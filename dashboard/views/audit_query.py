@@ -37,6 +37,11 @@ def from_query(arguments: Mapping[str, str]) -> Filters:
     )
 
 
+def as_typed(arguments: Mapping[str, str]) -> dict[str, str]:
+    """The filters of a query that from_query() refuses, for the form in which they can be corrected."""
+    return {name: arguments[name] for name in (*_TEXTS, *_TIMES) if arguments.get(name)}
+
+
 def to_query(filters: Filters) -> dict[str, str]:
     """The filters that are set, as from_query() reads them."""
     set_ones = {field.name: getattr(filters, field.name) for field in fields(filters)}
@@ -54,9 +59,9 @@ def parse_time(text: str) -> float | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return (moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
         raise BadFilter(f"{text[:40]!r} is no time. Write it as 2026-01-31T14:05, in UTC.") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def format_time(at: float) -> str:
