@@ -1,0 +1,125 @@
+"""The worker as a process and as a function: it samples, keeps house, and ends when told."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dashboard.jobs import housekeeping, worker
+from dashboard.jobs.queue import make_queue
+from dashboard.settings import Settings
+from dashboard.store import samples
+from dashboard.store.engine import open_store
+from dashboard.store.samples import Sample
+from tests.servers import Server
+
+PROGRAM = """
+import logging
+from dashboard.jobs.worker import run
+from dashboard.settings import load_settings
+logging.basicConfig(level=logging.INFO, format="%(message)s")
+run(load_settings())
+"""
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def settings(tmp_path: Path, valkey: Server) -> Settings:
+    return Settings(data=tmp_path, caches=f"main=redis://127.0.0.1:{valkey.port}", sample_seconds=0.5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_samples_until_a_signal_and_leaves_cleanly(tmp_path: Path, valkey: Server, number: int) -> None:
+    variables = {"CACHEDECK_DATA": str(tmp_path), "CACHEDECK_CACHES": f"main={valkey.url}"}
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM], env=os.environ | variables, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        wait_until(lambda: "Sampling main" in log.read_text() or process.poll() is not None)
+        store = open_store(f"sqlite:///{tmp_path / 'cachedeck.db'}")
+        wait_until(lambda: samples.latest(store, "main"))
+        store.close()
+        process.send_signal(number)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+    lines = log.read_text().splitlines()
+    assert lines.count(f"Sampling main (redis://127.0.0.1:{valkey.port}) every 2 s; queue on sqlite.") == 1
+    assert lines[-1] == "Stopped."
+    assert "Traceback" not in log.read_text()
+
+
+def test_it_ends_by_an_event_and_leaves_no_thread(tmp_path: Path, valkey: Server) -> None:
+    stop = threading.Event()
+    before = set(threading.enumerate())
+    running = threading.Thread(target=worker.run, args=(settings(tmp_path, valkey), stop))
+    running.start()
+    stop.set()
+    running.join(20)
+    assert not running.is_alive()
+    wait_until(lambda: set(threading.enumerate()) <= before, 5)
+
+
+def test_it_works_off_the_queue(tmp_path: Path, valkey: Server) -> None:
+    chosen = settings(tmp_path, valkey)
+    store = open_store(chosen.database)
+    long_ago = time.time() - 7200
+    samples.save(store, [Sample(long_ago, "main", "a:1", {"keys": 1.0})])
+    stop = threading.Event()
+    running = threading.Thread(target=worker.run, args=(chosen, stop))
+    running.start()
+    try:
+        # The scheduler looks for periodic tasks when it starts, and this one is due in any minute.
+        wait_until(lambda: samples.load(store, "main", long_ago - 60, long_ago + 60, resolution=samples.MINUTE))
+        wait_until(lambda: not samples.load(store, "main", long_ago - 60, long_ago + 60, resolution=samples.RAW))
+    finally:
+        stop.set()
+        running.join(20)
+        store.close()
+
+
+def test_housekeeping_is_due_every_minute(tmp_path: Path, valkey: Server) -> None:
+    chosen = settings(tmp_path, valkey)
+    store, queue = open_store(chosen.database), make_queue(chosen)
+    housekeeping.register(queue, store)
+    assert [type(task).__name__ for task in queue.read_periodic(None)] == ["compact_samples"]
+    queue.storage.close()
+    store.close()
+
+
+def test_the_first_line_of_the_log_names_no_password(tmp_path: Path, valkey: Server) -> None:
+    chosen = Settings(
+        data=tmp_path,
+        caches=f"main=redis://user:s3cret@127.0.0.1:{valkey.port}",  # type: ignore[arg-type]
+        queue_url="redis://:s3cret@127.0.0.1:1/0",  # type: ignore[arg-type]
+    )
+    line = worker.opening(chosen)
+    assert "s3cret" not in line
+    assert "main" in line
+    assert "no cache is configured" in worker.opening(Settings(data=tmp_path))
+
+
+def test_it_keeps_the_signal_handlers_of_its_caller(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with worker._signals() as received:
+        os.kill(os.getpid(), signal.SIGTERM)
+        wait_until(lambda: received, 5)
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert logging.getLogger("dashboard").level == logging.NOTSET
