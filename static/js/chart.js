@@ -66,7 +66,7 @@
       const stale = this.trouble !== "" || (age !== null && age > STALE_AFTER);
       this.element.classList.toggle("is-stale", stale);
       const words = [];
-      if (stale && age !== null) words.push(`Stale: the newest sample is ${Cachedeck.clock(age)} old.`);
+      if (stale && age !== null) words.push(`Stale: the newest sample is ${Cachedeck.age(age)} old.`);
       if (this.trouble) words.push(this.trouble);
       if (!stale && age === null) words.push("No sample yet: the worker takes one every few seconds.");
       if (!stale && age !== null) words.push(`Live, a sample every ${this.every} s.`);

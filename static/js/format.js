@@ -42,6 +42,14 @@ window.Cachedeck = (() => {
     return `${Math.floor(left / 60)}:${two(left % 60)}`;
   }
 
+  // An age in its largest unit: 43 s, 12 min, 3 h, 2 d.
+  const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
+  function age(seconds) {
+    const whole = Math.max(0, Math.floor(seconds));
+    const [unit, size] = UNITS.find((each) => whole >= each[1]) || ["s", 1];
+    return `${Math.floor(whole / size)}${THIN}${unit}`;
+  }
+
   // Epoch seconds on the server. Its clock and the reader's may differ by minutes.
   const now = () => Date.now() / 1000 + offset;
   function setNow(server, here = Date.now() / 1000) {
@@ -74,5 +82,5 @@ window.Cachedeck = (() => {
     act();
   }
 
-  return { number, figure, text, clock, now, setNow, whenThere, everySecond };
+  return { number, figure, text, clock, age, now, setNow, whenThere, everySecond };
 })();

@@ -14,7 +14,7 @@ Cachedeck.everySecond(() => {
     }
     if (!note) continue;
     note.classList.toggle("stale-note", old);
-    const text = old ? `Stale: these figures are ${Cachedeck.clock(age)} old.` : note.dataset.fresh || "";
+    const text = old ? `Stale: these figures are ${Cachedeck.age(age)} old.` : note.dataset.fresh || "";
     if (note.textContent !== text && (old || note.dataset.wasStale)) note.textContent = text;
     if (old) note.dataset.wasStale = "true";
   }

@@ -4,13 +4,7 @@
   const two = (n) => String(n).padStart(2, "0");
   const day = (d) => `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())}`;
   const hour = (d) => `${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}`;
-  const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
-
-  function ago(at) {
-    const age = Math.max(0, Math.floor(Cachedeck.now() - at));
-    const [unit, size] = UNITS.find(([, size]) => age >= size) || ["s", 1];
-    return `${Math.floor(age / size)}\u202f${unit} ago`;
-  }
+  const ago = (at) => `${Cachedeck.age(Cachedeck.now() - at)} ago`;
 
   function draw(element) {
     const moment = new Date(element.dateTime);
