@@ -43,7 +43,7 @@ class Store:
         _open.add(self)
 
     def __repr__(self) -> str:
-        return f"<Store {self._engine.url.render_as_string(hide_password=True)}>"
+        return f"<Store {self._engine.dialect.name}>"
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -62,6 +62,7 @@ class Store:
         same lock. Raises StoreUnavailable.
         """
         with translating(), Session(self._writer, expire_on_commit=False) as session, session.begin():
+            session.connection()
             if lock is not None:
                 session.execute(select(LockRow).where(LockRow.name == lock).with_for_update())
             yield session
@@ -81,49 +82,45 @@ def open_store(url: str) -> Store:
     databases other than SQLite and PostgreSQL nothing holds the others: start one process first.)
     A new SQLite file can be read by its owner only. Raises StoreUnusable, StoreUnavailable.
     """
-    address = _parsed(url)
-    with translating():
-        if address.get_backend_name() == "sqlite":
-            sqlite_file.prepare(address)
-            engine = _sqlite_engine(address)
-            sqlite_file.use_wal(engine, BUSY_SECONDS)
-        else:
-            engine = _server_engine(address)
-        store = Store(engine)
-        try:
+    engine = _engine(url)
+    store = Store(engine)
+    try:
+        with translating():
+            if engine.dialect.name == "sqlite":
+                sqlite_file.use_wal(engine, BUSY_SECONDS)
             migrate(store._writer)
-        except BaseException:
-            store.close()
-            raise
+    except BaseException:
+        store.close()
+        raise
     return store
 
 
-def _parsed(url: str) -> URL:
+def _engine(url: str) -> Engine:
     try:
         address = make_url(url)
-    except (ArgumentError, ValueError):
-        # The cause would show the address, and with it the password.
-        raise StoreUnusable(
-            "The address of the database cannot be read.",
-            "CACHEDECK_DATABASE_URL wants a form like postgresql://user:password@host/name.",
-        ) from None
-    # Platforms hand out postgres://, and the driver that Cachedeck depends on is psycopg 3.
-    if address.drivername in {"postgres", "postgresql"}:
-        address = address.set(drivername="postgresql+psycopg")
-    return address
-
-
-def _server_engine(address: URL) -> Engine:
-    try:
+        # Platforms hand out postgres://, and the driver that Cachedeck depends on is psycopg 3.
+        if address.drivername in {"postgres", "postgresql"}:
+            address = address.set(drivername="postgresql+psycopg")
+        if address.get_backend_name() == "sqlite":
+            return _sqlite_engine(address)
         return create_engine(address, hide_parameters=True, pool_pre_ping=True, max_overflow=-1)
     except (ImportError, NoSuchModuleError) as error:
         raise StoreUnusable(
             f"There is no driver for {address.drivername} databases in this environment.",
             'Install it; for PostgreSQL: pip install "cachedeck[postgres]".',
         ) from error
+    except (ArgumentError, ValueError):
+        # The cause would show the address, and with it the password.
+        raise StoreUnusable(
+            "The address of the database cannot be read.",
+            "CACHEDECK_DATABASE_URL wants sqlite:////absolute/path or postgresql://user:password@host/name.",
+        ) from None
 
 
 def _sqlite_engine(address: URL) -> Engine:
+    if address.host:
+        raise ArgumentError("two slashes, so that the file is taken for a host")
+    sqlite_file.prepare(address)
     # isolation_level None: the driver begins no transaction of its own, _begin says which kind.
     arguments = {"timeout": BUSY_SECONDS, "isolation_level": None}
     engine = create_engine(address, connect_args=arguments, hide_parameters=True, max_overflow=-1)
