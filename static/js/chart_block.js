@@ -92,24 +92,21 @@
       put(this.parts.title, series.title);
       put(this.parts.caption, series.caption || "");
       this.parts.place.setAttribute("aria-label", `${series.title}: ${series.caption || "chart"}`);
-      const filled = series.lines.some((line) => newest(line) !== null);
-      if (!filled) this.empty();
-      else if (same) this.plot.update();
+      if (same && this.filled()) this.plot.update();
       else this.redraw();
       if (!this.hovered) drawNow(this.parts, series, series.lines.map(newest), null);
     }
 
-    empty() {
-      this.plot?.destroy();
-      this.plot = null;
-      this.parts.place.replaceChildren(element("p", "chart-none", "Nothing measured yet"));
+    filled() {
+      return this.series.lines.some((line) => newest(line) !== null);
     }
 
     redraw() {
       if (!this.series) return;
       this.plot?.destroy();
-      this.parts.place.replaceChildren();
-      this.plot = Cachedeck.plot.make(this.parts.place, () => this.series, this.window, (index, plot) => this.hover(index, plot));
+      this.plot = null;
+      this.parts.place.replaceChildren(...(this.filled() ? [] : [element("p", "chart-none", "Nothing measured yet")]));
+      if (this.filled()) this.plot = Cachedeck.plot.make(this.parts.place, () => this.series, this.window, (index, plot) => this.hover(index, plot));
     }
 
     hover(index, plot) {
