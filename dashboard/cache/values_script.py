@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from redis.exceptions import NoPermissionError
+from redis.exceptions import ResponseError
 
 from dashboard.cache.capability import Capabilities
 from dashboard.cache.connect import Cache
@@ -46,7 +46,11 @@ def scripting(capabilities: Capabilities) -> str:
 
 
 def page_by_script(cache: Cache, request: Request) -> ValuePage | Gone | None:
-    """One round trip, and atomic. None where the user's ACL forbids what the script does."""
+    """One round trip, and atomic. None where the server refuses the script or something that it does.
+
+    Plain commands are tried then: they need less, and if they fail too, they fail with a clearer reason
+    (a command that the ACL denies inside a script is no NOPERM but a plain ERR on some servers).
+    """
     capabilities = cache.capabilities()
     arguments = (
         request.type,
@@ -62,7 +66,7 @@ def page_by_script(cache: Cache, request: Request) -> ValuePage | Gone | None:
     )
     command = scripting(capabilities).encode()
     reply = ask(cache, request.key, [(command, _SCRIPT, 1, request.key, *arguments)])[0]
-    if isinstance(reply, NoPermissionError):
+    if isinstance(reply, ResponseError):
         return None
     kind, *rest = checked(reply, cache)
     if not rest:
