@@ -106,7 +106,7 @@ def _string(cache: Cache, key: bytes, offset: int, size: int) -> ValuePage | Gon
 
 def _module(cache: Cache, key: bytes, expected: str) -> ValuePage | Gone:
     kind = checked(ask(cache, key, [(b"TYPE", key)])[0], cache).decode("utf-8", "replace")
-    if kind != expected:
+    if kind != expected or kind == "none":
         return Gone(kind)
     note = f"Values of the type {kind} belong to a module of the server and are not shown here."
     return ValuePage(kind, (), None, None, (note,))

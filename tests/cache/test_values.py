@@ -242,7 +242,7 @@ class TestStream:
 
 
 class TestAnyType:
-    @pytest.mark.parametrize("kind", ["string", "hash", "list", "set", "zset", "stream", "ReJSON-RL"])
+    @pytest.mark.parametrize("kind", ["string", "hash", "list", "set", "zset", "stream", "ReJSON-RL", "none"])
     def test_a_key_that_vanished_is_gone(self, cache: Cache, kind: str) -> None:
         assert page(cache, KEY, type=kind) == Gone("none")
 
