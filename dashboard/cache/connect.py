@@ -19,8 +19,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
 from redis.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
+from redis.exceptions import AskError, MovedError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as Disconnected
-from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 from redis.sentinel import (
     Sentinel,
@@ -150,12 +150,26 @@ class Cache:
             return client.execute_command(*arguments)
 
     def pipeline(self, node: Node, commands: Sequence[Sequence[Any]]) -> list[Any]:
-        """Commands to one primary in one round trip. A command's error stands in the list as an exception."""
+        """Commands to one primary in one round trip. A command's error stands in the list as an exception.
+
+        In a cluster, a command whose slot has moved is sent again to where it is now (1 more round trip each).
+        """
         with translating(self.name):
             pipe = node.client.pipeline(transaction=False)
             for command in commands:
                 pipe.execute_command(*command)
-            return list(pipe.execute(raise_on_error=False))
+            replies = list(pipe.execute(raise_on_error=False))
+        for index, reply in enumerate(replies):
+            if isinstance(reply, AskError | MovedError):
+                replies[index] = self._where_it_is_now(commands[index])
+        return replies
+
+    def _where_it_is_now(self, command: Sequence[Any]) -> Any:
+        """Send again what a node has sent away because its slot moved; redis-py follows and learns the new place."""
+        try:
+            return self.execute(*command)
+        except CacheError as error:
+            return error
 
     def require_writable(self) -> None:
         """Refuse early, with the sentence that the connection's guard would give. Raises ReadOnlyCache."""

@@ -110,13 +110,13 @@ def search(
     # Somebody may have pasted a key that has a `*` or `[` in its name: the list begins with it.
     fresh = [] if state else [row.key for row in keys.look_up(cache, selection)]
     marks = {_mark(key) for key in fresh} | shown
-    position = _collect(cache, selection, Budget(seconds=seconds), position, fresh, marks, limit)
+    position, reached = _collect(cache, selection, Budget(seconds=seconds), position, fresh, marks, limit)
     found_rows = tuple(keys.rows(cache, fresh).values())
     ended = position.ended
     return Step(
         rows=found_rows,
         found=len(marks),
-        examined=position.examined,
+        examined=reached,
         total=position.total,
         ended=ended,
         full=len(fresh) >= limit and not ended,
@@ -151,8 +151,8 @@ def _collect(
     fresh: list[bytes],
     marks: set[bytes],
     limit: int,
-) -> Position:
-    """Walk until `fresh` has `limit` keys; the position from which to go on.
+) -> tuple[Position, int]:
+    """Walk until `fresh` has `limit` keys; the position from which to go on, and how many keys were examined.
 
     A batch that holds more than the page can take is left unfinished: the next step reads it again
     and the marks leave out what was shown.
@@ -160,11 +160,11 @@ def _collect(
     for batch in walk(cache, selection, budget, position):
         rest = _take(batch.keys, fresh, marks, limit)
         if rest:
-            return batch.before
+            return batch.before, batch.position.examined
         position = batch.position
         if len(fresh) >= limit:
             break
-    return position
+    return position, position.examined
 
 
 def _take(batch: Iterable[bytes], fresh: list[bytes], marks: set[bytes], limit: int) -> bool:

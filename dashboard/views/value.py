@@ -27,6 +27,7 @@ _STRING_BYTES = {"decoded": 1024 * 1024, "raw": 128 * 1024, "hex": 8 * 1024}
 _TEXT_LIMIT = 512 * 1024  # bytes of decoded text on a page: more only makes the browser slow
 _ELEMENT_LIMIT = 8 * 1024  # the same for one element of a collection
 _ELEMENT_HEX = 256
+_ONE_LINE = 160  # bytes of JSON that a row shows as they are: indented, they would be as many lines
 
 
 @dataclass(frozen=True)
@@ -127,4 +128,6 @@ def draw(excerpt: Excerpt, view: str) -> Drawn:
     if view == "raw" or not excerpt.data:
         return Drawn(raw(excerpt.data[:_ELEMENT_LIMIT]), (), excerpt.size, missing)
     decoded = decode(excerpt.data, complete=excerpt.whole, limit=_ELEMENT_LIMIT)
+    if decoded.chain == ("JSON",) and len(excerpt.data) <= _ONE_LINE and b"\n" not in excerpt.data:
+        return Drawn(excerpt.data.decode("utf-8", "replace"), decoded.chain, excerpt.size, missing)
     return Drawn(decoded.text, decoded.chain, excerpt.size, missing or decoded.cut)
