@@ -68,9 +68,9 @@ class Maker:
                 yield {
                     "id": post_id,
                     "user_id": user_id,
-                    "product_id": draw.randrange(1, self._size.products + 1),
+                    "product_id": 1 + int(draw.random() * self._size.products),
                     "title": title,
-                    "body": self._text(2),
+                    "body": self._text(3),
                     "posted": NEWEST - draw.randrange(YEAR),
                 }
 
@@ -90,7 +90,7 @@ class Maker:
                 "sku": sku(product_id),
                 "name": name,
                 "category": category,
-                "description": self._text(9),
+                "description": self._text(14),
                 "stock": draw.randrange(20, 500),
                 "sold": int(draw.paretovariate(1.2)),
             }

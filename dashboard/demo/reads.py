@@ -17,6 +17,7 @@ MOST_WORDS = 5
 LAST_PAGE = 50
 # The database's integers end where SQLite's do; a larger id is a 404 and never reaches it.
 ID = "<int(max=2147483647):"
+SKU = "<string(maxlength=20):sku>"  # what cannot be one never becomes a key
 
 blueprint = Blueprint("reads", __name__)
 
@@ -49,7 +50,7 @@ def product(product_id: int) -> Response:
     return _through_cache(keyspace.product(product_id), "product", lambda: parts().shop.product(product_id))
 
 
-@blueprint.get("/prices/<sku>")
+@blueprint.get(f"/prices/{SKU}")
 def price(sku: str) -> Response:
     return _through_cache(keyspace.price(sku), "price", lambda: parts().shop.price(sku))
 

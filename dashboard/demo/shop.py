@@ -18,7 +18,7 @@ RESTOCKED = 200  # pieces that a sold-out product has again
 CATALOGUE_SIZE = 400
 SUMMARY_LENGTH = 300  # characters of a description
 LATEST = 5  # posts that a profile names
-RELATED = 5  # products that a product's page shows beside it
+RELATED = 8  # products that a product's page shows beside it
 
 
 class Shop:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
-from werkzeug.exceptions import BadRequest, NotFound, ServiceUnavailable
+from werkzeug.exceptions import BadRequest, NotFound
 
 from dashboard.demo import keyspace
 from dashboard.demo.parts import parts
-from dashboard.demo.reads import ID
+from dashboard.demo.reads import ID, SKU
 from dashboard.demo.sessions import session_id
 
 blueprint = Blueprint("writes", __name__)
@@ -31,7 +31,7 @@ def add_post(user_id: int) -> Response:
     return _changed(added, keyspace.posts(user_id), keyspace.user(user_id))
 
 
-@blueprint.put("/prices/<sku>")
+@blueprint.put(f"/prices/{SKU}")
 def change_price(sku: str) -> Response:
     cents = _whole(_body(), "cents", 1, 10_000_000)
     return _changed(parts().shop.change_price(sku, cents), keyspace.price(sku))
@@ -39,11 +39,10 @@ def change_price(sku: str) -> Response:
 
 @blueprint.post("/carts")
 def put_in_cart() -> Response:
-    """The cart of the session of the cookie."""
+    """Into the cart of the session of the cookie; `kept` is false where the cache, its only home, is away."""
     body, sid = _body(), _session()
-    if not parts().visits.put_in_cart(sid, _product(body), _whole(body, "quantity", 1, 100)):
-        raise ServiceUnavailable("carts cannot be kept at the moment")
-    return jsonify(kept=True)
+    product_id, quantity = _product(body), _whole(body, "quantity", 1, 100)
+    return jsonify(kept=parts().visits.put_in_cart(sid, product_id, quantity))
 
 
 @blueprint.post("/orders")

@@ -1,0 +1,52 @@
+"""A small shop of its own for each test, over the shared Valkey."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from dashboard.demo.app import close_demo_app, create_demo_app
+from dashboard.demo.build import ensure_database
+from dashboard.demo.making import Size
+from tests.servers import Server
+
+SMALL = Size(users=300, products=400)
+
+
+@pytest.fixture(scope="session")
+def made_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("shop") / "shop.db"
+    ensure_database(path, SMALL)
+    return path
+
+
+@pytest.fixture
+def database(made_database: Path, tmp_path: Path) -> Path:
+    """A small database that the test may change."""
+    return Path(shutil.copy(made_database, tmp_path / "shop.db"))
+
+
+@pytest.fixture
+def open_shop(database: Path) -> Iterator[Callable[..., Flask]]:
+    """Opens shops over the small database by their cache's URL, and closes them after the test."""
+    opened: list[Flask] = []
+
+    def make(cache_url: str, jitter: float = 0.0) -> Flask:
+        opened.append(create_demo_app(database, cache_url, jitter=jitter))
+        return opened[-1]
+
+    yield make
+    for app in opened:
+        close_demo_app(app)
+
+
+@pytest.fixture
+def shop(open_shop: Callable[..., Flask], valkey: Server) -> FlaskClient:
+    """A client of a shop whose cache is the shared Valkey."""
+    client: FlaskClient = open_shop(valkey.url).test_client()
+    return client
