@@ -94,7 +94,7 @@ def utc(at: float, style: str = "full") -> str:
     return moment.strftime("%H:%M:%S UTC" if style == "clock" else "%Y-%m-%d %H:%M:%S UTC")
 
 
-def middle(text: str, limit: int = 400, tail: int = 24) -> tuple[str, int, str]:
+def middle(text: str, limit: int = 400, tail: int = 20) -> tuple[str, int, str]:
     """A key as (head, characters left out, tail).
 
     The head is what CSS may shorten where the width ends; the tail always stays, because keys of one
@@ -104,7 +104,7 @@ def middle(text: str, limit: int = 400, tail: int = 24) -> tuple[str, int, str]:
     if len(text) > limit:
         head = limit - 2 * tail
         return text[:head], len(text) - head - tail, text[-tail:]
-    cut = max(len(text) - tail, (len(text) + 1) // 2)
+    cut = len(text) - tail if len(text) > 2 * tail else len(text)
     return text[:cut], 0, text[cut:]
 
 

@@ -91,7 +91,7 @@ def test_moments_are_written_in_utc() -> None:
     assert filters.utc(NOW, "clock") == "03:00:00 UTC"
 
 
-@pytest.mark.parametrize("text", ["", "a", "api:user:42", "x" * 25, "x" * 400])
+@pytest.mark.parametrize("text", ["", "a", "api:user:42", "x" * 25, "x" * 41, "x" * 400])
 def test_middle_of_a_key_that_fits_loses_nothing(text: str) -> None:
     head, left_out, tail = filters.middle(text)
     assert (head + tail, left_out) == (text, 0)
@@ -116,6 +116,10 @@ def test_register_gives_templates_every_filter_and_they_escape() -> None:
     filters.register(app)
     with app.app_context():
         assert render_template_string("{{ 10212|number }}") == f"10{filters.THIN}212"
-        head = render_template_string("{{ name|middle|first }}", name="<img src=x onerror=alert(1)>")
-    assert head == "&lt;img src=x one"
+        head = render_template_string("{{ name|middle|first }}", name="<img src=x onerror=alert(1)>" + "." * 20)
+    assert head == "&lt;img src=x onerror=alert(1)&gt;"
     assert set(filters.FILTERS) <= set(app.jinja_env.filters)
+
+
+def test_a_short_key_is_not_split_so_that_it_reads_as_one_word() -> None:
+    assert filters.middle("anna") == ("anna", 0, "")
