@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
@@ -10,7 +9,8 @@ import stat
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from http.cookiejar import CookieJar
 from pathlib import Path
 
@@ -18,7 +18,8 @@ import pytest
 import redis
 
 from tests.programs import CACHEDECK, Running, alive, command_lines, descendants, environment, running, wait_until
-from tests.servers import HOST, Server, free_port
+from tests.servers import HOST, free_port
+from tests.servers import running as serving
 
 READY = "Cachedeck is ready"
 PASSWORD = re.compile(r"with the password +([a-z0-9-]{19}) ")
@@ -155,39 +156,49 @@ def test_ctrl_c_leaves_no_process_behind_within_5_s(tmp_path: Path) -> None:
     assert "Traceback" not in started.program.output()
 
 
-def test_none_outlives_one_that_is_killed(tmp_path: Path) -> None:
-    with _up(tmp_path) as started:
+@dataclass(frozen=True)
+class Start:
+    """What one start on a cache of one's own said and did, and what was left after its end."""
+
+    said: str
+    commands: tuple[bytes, ...]
+    left: tuple[int, ...]
+
+
+@pytest.fixture(scope="module")
+def starts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Start, Start]]:
+    """Two starts on one data folder with a cache configured: the first ended by SIGTERM, the second killed."""
+    data = tmp_path_factory.mktemp("own") / "data"
+    with serving() as cache:
+        yield _start_and_end(data, cache.url, signal.SIGTERM), _start_and_end(data, cache.url, signal.SIGKILL)
+
+
+def _start_and_end(data: Path, cache_url: str, number: signal.Signals) -> Start:
+    with _up(data, CACHEDECK_CACHES=f"mine={cache_url}") as started:
+        said = started.program.output()
         processes = descendants(started.program.pid)
-        os.kill(started.program.pid, signal.SIGKILL)
-        started.program.end()
-    assert len(processes) >= 6
-    _all_gone(processes)
+        commands = tuple(Path(f"/proc/{pid}/cmdline").read_bytes() for pid in processes)
+        started.program.process.send_signal(number)
+        started.program.end(5)
+        with suppress(AssertionError):
+            _all_gone(processes)
+        left = tuple(pid for pid in processes if alive(pid))
+    assert not (data / "valkey").exists()
+    return Start(said, commands, left)
 
 
-def test_with_a_cache_configured_it_brings_none(tmp_path: Path, valkey: Server) -> None:
-    with _up(tmp_path, CACHEDECK_CACHES=f"mine={valkey.url}") as started:
-        processes = descendants(started.program.pid)
-        commands = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in processes]
-        assert len(processes) == 3  # the web process, the one that serves the application, the worker
-        assert not [command for command in commands if b"valkey" in command or b"demo" in command]
-    assert not (tmp_path / "valkey").exists()
+def test_with_a_cache_configured_it_starts_only_our_own_processes(starts: tuple[Start, Start]) -> None:
+    for start in starts:
+        verbs = sorted(command.split(b"\0")[-2] for command in start.commands)
+        assert verbs == [b"web", b"web", b"worker"]  # gunicorn's master and the process that serves
 
 
-def test_a_later_start_shows_no_password_but_how_to_replace_it(tmp_path: Path, valkey: Server) -> None:
-    for start in ("first", "later"):
-        with _up(tmp_path, CACHEDECK_CACHES=f"mine={valkey.url}") as started:
-            said = started.program.output()
-            started.program.process.send_signal(signal.SIGTERM)
-            assert started.program.end(5) == 0
-        assert bool(PASSWORD.search(said)) == (start == "first")
-        assert ("operator passwd admin" in said) == (start == "later")
+def test_none_is_left_after_sigterm_nor_when_it_is_killed(starts: tuple[Start, Start]) -> None:
+    assert [start.left for start in starts] == [(), ()]
 
 
-def test_when_one_process_dies_all_end(tmp_path: Path, valkey: Server) -> None:
-    with _up(tmp_path, CACHEDECK_CACHES=f"mine={valkey.url}") as started:
-        processes = descendants(started.program.pid)
-        worker = next(pid for pid in processes if b"worker" in Path(f"/proc/{pid}/cmdline").read_bytes())
-        os.kill(worker, signal.SIGKILL)
-        assert started.program.end(10) == 1
-    _all_gone(processes)
-    assert "worker ended by signal SIGKILL." in started.program.output()
+def test_a_later_start_shows_no_password_but_how_to_replace_it(starts: tuple[Start, Start]) -> None:
+    first, later = (start.said for start in starts)
+    assert PASSWORD.search(first)
+    assert not PASSWORD.search(later)
+    assert "operator passwd admin" in later
