@@ -39,6 +39,8 @@ def count_from_sample(hits: int, sample: int, population: int) -> Estimate:
         return Estimate(0.0, 0.0, float(max(population, 0)), 0, max(population, 0))
     if sample >= population:
         return Estimate(float(hits), float(hits), float(hits), sample, sample)
+    # SCAN may give a bucket more than it was asked for, and keys are added while it walks.
+    hits = min(hits, sample)
     share = hits / sample
     correction = (population - sample) / (population - 1)
     z_squared = Z_95**2 * correction

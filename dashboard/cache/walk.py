@@ -149,7 +149,7 @@ def _step(
             key for key, pttl in zip(keys, left, strict=True) if isinstance(pttl, int) and selection.takes_ttl(pttl)
         )
     # A call visits COUNT keys and at most a bucket more; at the end it has visited them all.
-    examined = place.keys if cursor == 0 else min(place.examined + count, place.keys)
+    examined = place.keys if cursor == 0 else min(place.examined + max(count, len(found)), place.keys)
     return keys, replace(place, cursor=int(cursor), examined=examined)
 
 
