@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dashboard.cache.picture import Finding, Level, Picture, Span
+from dashboard.cache.picture import Finding, Level, Picture, Span, window
 from dashboard.cache.wording import count, percent, size, span
 
 # Eviction keeps memory a little below the limit, so "full" begins before 100 %.
@@ -105,9 +105,7 @@ def evictions(picture: Picture) -> Iterator[Finding]:
     spans = [one for one in picture.fresh if one.recent and one.recent.change.get("evicted_keys", 0.0) > 0]
     worst = max(spans, key=_fill)
     rate = recent.per_second("evicted_keys")
-    amount = (
-        f"{count(rate)} evictions/s" if rate >= 1 else f"{count(evicted)} evictions in {span(recent.seconds)}"
-    )
+    amount = f"{count(rate)} evictions/s" if rate >= 1 else f"{count(evicted)} evictions in {window(recent)}"
     state = "memory is full" if _fill(worst) >= FULL else "memory was full in between"
     yield Finding(
         "warning",
@@ -120,11 +118,7 @@ def evictions(picture: Picture) -> Iterator[Finding]:
 def filling(picture: Picture) -> Iterator[Finding]:
     """Memory that will be full soon, where the policy evicts (noeviction has a finding of its own)."""
     spans = [one for one in picture.fresh if one.policy != "noeviction" and _fill(one) < FULL]
-    times = [
-        (until, one)
-        for one in spans
-        if (until := _seconds_until(one, one.latest.get("maxmemory"))) is not None
-    ]
+    times = [(until, one) for one in spans if (until := _seconds_until(one, one.latest.get("maxmemory"))) is not None]
     if not times:
         return
     until, first = min(times, key=lambda pair: pair[0])
@@ -147,17 +141,13 @@ def never_expire(picture: Picture) -> Iterator[Finding]:
     without = whole.get("keys") - whole.get("keys_with_ttl")
     if share < MANY_NEVER_EXPIRE:
         exact = f"{percent(share)} of the keys never expire" if without else "Every key has a TTL"
-        yield Finding("ok", f"{exact} ({count(whole.get('keys'))} keys).", screen="keys")
+        yield Finding("ok", f"{exact} ({count(whole.get('keys'))} keys).")
         return
-    evicts_them = all(
-        one.policy.startswith("allkeys-") and one.latest.get("maxmemory") for one in picture.fresh
-    )
+    evicts_them = all(one.policy.startswith("allkeys-") and one.latest.get("maxmemory") for one in picture.fresh)
     yield Finding(
         "info" if evicts_them else "warning",
         f"{percent(share)} of the keys never expire ({count(without)} of {count(whole.get('keys'))}).",
-        "They go only when they are evicted."
-        if evicts_them
-        else "Nothing ever removes them: give them a TTL.",
+        "They go only when they are evicted." if evicts_them else "Nothing ever removes them: give them a TTL.",
         "keys",
     )
 
@@ -173,9 +163,7 @@ def fragmentation(picture: Picture) -> Iterator[Finding]:
             "activedefrag yes gives it back while running, where the server was built with jemalloc.",
         )
     swapped = [
-        one
-        for one in picture.fresh
-        if 0 < _ratio(one) < SWAPPED and one.latest.get("used_memory") > ENOUGH_BYTES
+        one for one in picture.fresh if 0 < _ratio(one) < SWAPPED and one.latest.get("used_memory") > ENOUGH_BYTES
     ]
     if swapped:
         worst = max(swapped, key=lambda one: -_excess(one))

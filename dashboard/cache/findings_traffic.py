@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dashboard.cache.picture import WINDOW_SECONDS, Finding, Level, Picture, Span
+from dashboard.cache.picture import Finding, Level, Picture, Span, window
 from dashboard.cache.wording import count, number_of, percent, span
 
 # Below 80 % a cache answers every fifth read or more from behind it: the usual alarm line of
@@ -28,7 +28,7 @@ def hit_ratio(picture: Picture) -> Iterator[Finding]:
     if recent is None:
         return
     ratio = recent.hit_ratio
-    lately = "since the restart" if recent.restarted else f"over the last {_window(recent.seconds)}"
+    lately = "since the restart" if recent.restarted else f"over the last {window(recent)}"
     if ratio is None or recent.reads < ENOUGH_READS:
         yield Finding("info", f"Too few reads {lately} for a hit ratio ({count(recent.reads)}).")
         return
@@ -36,16 +36,12 @@ def hit_ratio(picture: Picture) -> Iterator[Finding]:
     level: Level = "warning" if ratio < LOW_HIT_RATIO or fall >= FALLING_POINTS else "ok"
     advice = ""
     if level == "warning":
-        advice = (
-            "Misses go to the source behind. Look for evictions, short TTLs, keys that are never written."
-        )
+        advice = "Misses go to the source behind. Look for evictions, short TTLs, keys that are never written."
     yield Finding(level, f"Hit ratio {percent(ratio)} {lately}{trend}.", advice)
 
 
 def connections(picture: Picture) -> Iterator[Finding]:
-    refused = [
-        one for one in picture.fresh if one.recent and one.recent.change.get("rejected_connections", 0) > 0
-    ]
+    refused = [one for one in picture.fresh if one.recent and one.recent.change.get("rejected_connections", 0) > 0]
     if refused:
         amount = sum(one.recent.change["rejected_connections"] for one in refused if one.recent)
         yield Finding(
@@ -104,16 +100,10 @@ def load(picture: Picture) -> Iterator[Finding]:
         return
     rate = count(recent.per_second("total_commands_processed"))
     up = span(whole.get("uptime_in_seconds"))
-    yield Finding(
-        "ok", f"{rate} commands/s, {number_of(whole.get('connected_clients'), 'client')}, up for {up}."
-    )
+    yield Finding("ok", f"{rate} commands/s, {number_of(whole.get('connected_clients'), 'client')}, up for {up}.")
 
 
 CHECKS = (hit_ratio, connections, blocked, busy, load)
-
-
-def _window(seconds: float) -> str:
-    return span(WINDOW_SECONDS) if abs(seconds - WINDOW_SECONDS) < 10 else span(seconds)
 
 
 def _trend(picture: Picture, ratio: float) -> tuple[str, float]:
@@ -125,7 +115,7 @@ def _trend(picture: Picture, ratio: float) -> tuple[str, float]:
     if abs(fall) < STEADY_POINTS:
         return ", steady", fall
     word = "down" if fall > 0 else "up"
-    return f", {word} from {percent(before.hit_ratio)} in the {_window(before.seconds)} before", fall
+    return f", {word} from {percent(before.hit_ratio)} in the {window(before)} before", fall
 
 
 def _crowd(one: Span) -> float:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from dashboard.cache.info import Reading
 from dashboard.cache.rates import Rates, sum_rates, total
+from dashboard.cache.wording import span
 
 Level = Literal["critical", "warning", "ok", "info"]
 
@@ -106,7 +107,13 @@ class Picture:
         return f" on {share} primaries"
 
 
-def picture(  # noqa: PLR0917 - plain inputs of one value
+def window(lately: Rates) -> str:
+    """How long a period was, in words. One sample a minute marks its beginning, so 5 min may be half a minute off."""
+    near = abs(lately.seconds - WINDOW_SECONDS) <= 30
+    return span(WINDOW_SECONDS if near else lately.seconds)
+
+
+def picture(
     now: float,
     period: float,
     latest: Iterable[Reading],

@@ -48,25 +48,25 @@ class Rates:
         return sum(self.change[name] for name in names if name in self.change) / self.seconds
 
 
+_STATS = frozenset(STATS_COUNTERS)
 _GAINED = ("used_memory", "keys")
 
 
-def rates(a: Reading, b: Reading) -> Rates:
-    """What happened from `a` to `b`, two readings of one primary, `a` the earlier.
+def rates(a: Reading, b: Reading, names: Sequence[str] = COUNTERS) -> Rates:
+    """What happened from `a` to `b`, two readings of one primary, `a` the earlier, to the counters `names`.
 
     A counter that was set back in between (restart, CONFIG RESETSTAT) has grown by what it shows
     now: less than the truth, but never negative and never more.
     """
     restarted = _restarted(a, b)
-    reset = restarted or any(b.get(name) < a.get(name) for name in STATS_COUNTERS if name in b.values)
+    before, after = a.values, b.values
+    reset = restarted or any(after[name] < before.get(name, 0.0) for name in _STATS if name in after)
     change = {}
-    for name in COUNTERS:
-        if name in b.values:
-            fresh = restarted or (reset and name in STATS_COUNTERS)
-            change[name] = max(b.values[name] - (0.0 if fresh else a.values.get(name, b.values[name])), 0.0)
-    gained = {
-        name: b.values[name] - a.values[name] for name in _GAINED if name in a.values and name in b.values
-    }
+    for name in names:
+        if name in after:
+            fresh = restarted or (reset and name in _STATS)
+            change[name] = max(after[name] - (0.0 if fresh else before.get(name, after[name])), 0.0)
+    gained = {name: b.values[name] - a.values[name] for name in _GAINED if name in a.values and name in b.values}
     return Rates(a.at, b.at, change, gained, restarted)
 
 

@@ -11,6 +11,9 @@ from dashboard.cache.picture import STALE_PERIODS
 from dashboard.cache.rates import Rates, rates
 from dashboard.cache.wording import count, percent, size
 
+# The counters whose rates are drawn.
+DRAWN = ("total_commands_processed", "keyspace_hits", "keyspace_misses", "evicted_keys", "expired_keys")
+
 Format = Literal["number", "bytes", "percent"]
 
 
@@ -24,7 +27,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
-    """One chart. `x`: epoch seconds; `limit`: a level drawn across, or None; `caption`: what it shows, in words."""
+    """One chart. `x`: epoch seconds; `limit`: maxmemory, drawn across, or None; `caption`: what it shows, in words."""
 
     id: str
     title: str
@@ -71,7 +74,7 @@ def points(by_node: Mapping[str, Iterable[tuple[float, Reading]]], step: float) 
         before: tuple[float, Reading] | None = None
         for at, now in pairs:
             slot = at // step * step
-            change = rates(before[1], now) if before and slot - before[0] <= patience else None
+            change = rates(before[1], now, DRAWN) if before and slot - before[0] <= patience else None
             found.setdefault(slot, {})[node] = _Seen(at, now, change)
             before = (slot, now)
     return list(_complete(found, step, patience))
@@ -100,7 +103,7 @@ def _complete(found: Mapping[float, Mapping[str, _Seen]], step: float, patience:
 
 def charts(seen: Sequence[Point]) -> tuple[Chart, ...]:
     """The five charts of the overview."""
-    x = tuple(point.at for point in seen)
+    x = tuple(int(point.at) if point.at.is_integer() else point.at for point in seen)
     operations = [point.rate("total_commands_processed") for point in seen]
     ratios = [point.hit_ratio for point in seen]
     memory = [point.gauge("used_memory") for point in seen]
@@ -110,13 +113,13 @@ def charts(seen: Sequence[Point]) -> tuple[Chart, ...]:
     blocked = [point.gauge("blocked_clients") for point in seen]
     limit = _limit(seen)
     return (
-        Chart("ops", "Operations", "/s", "number", _now("{}/s", operations), x, (_line("commands", operations),)),
-        Chart("hits", "Hit ratio", "", "percent", _now("{}", ratios, percent), x, (_line("hit ratio", ratios),)),
+        Chart("ops", "Operations", "ops/s", "number", _now("{}/s", operations), x, (_line("commands", operations),)),
+        Chart("hit_ratio", "Hit ratio", "", "percent", _now("{}", ratios, percent), x, (_line("hit ratio", ratios),)),
         Chart("memory", "Memory", "", "bytes", _memory(memory, limit), x, (_line("used", memory),), limit),
         Chart(
             "evictions",
             "Evictions and expirations",
-            "/s",
+            "keys/s",
             "number",
             f"Evicted: {_now('{}/s', evicted)} Expired: {_now('{}/s', expired)}",
             x,
