@@ -37,7 +37,7 @@ from dashboard.cache.target import Target
 CLIENT_NAME = "cachedeck"
 TOPOLOGY_SECONDS = 10.0  # how old our picture of a cluster's primaries may be
 CAPABILITY_SECONDS = 60.0  # an ACL can be changed while we are connected
-FAILURE_SECONDS = 5.0
+FAILURE_SECONDS = 2.0
 POLICY_SECONDS = 5.0
 
 
@@ -179,7 +179,7 @@ class Cache:
     def capabilities(self) -> Capabilities:
         """What this user may do on this server; probed again when older than 60 s (1 round trip).
 
-        A failure is kept for 5 s, so that a server which is down does not cost every part of a page
+        A failure is kept for 2 s, so that a server which is down does not cost every part of a page
         a time-out of its own.
         """
         known = self._capabilities
