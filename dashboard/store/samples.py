@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, delete, distinct, func, insert, or_, select
+from sqlalchemy import and_, delete, func, insert, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -114,7 +114,7 @@ def compact(store: Store, now: float) -> None:
     short transaction for each cache. Raises StoreUnavailable.
     """
     with store.read() as session:
-        caches = list(session.scalars(select(distinct(SampleRow.cache))))
+        caches = list(session.scalars(select(SampleRow.cache).distinct()))
     for cache in caches:
         with store.write() as session:
             _promote(session, cache, RAW, MINUTE, now)
