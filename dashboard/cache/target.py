@@ -94,8 +94,8 @@ def parse_target(pair: str) -> Target:
     """One `name=url`. Raises BadTarget with a sentence that contains no secret."""
     name, equals, url = pair.partition("=")
     if not equals or not NAME.fullmatch(name):
-        shown = name if NAME.fullmatch(name) else "a cache"
-        raise BadTarget(f"{shown}: write it as name=url, the name of letters, digits, '-', '_' and '.'.")
+        # It is not quoted: after a space in a password it would be the rest of that.
+        raise BadTarget("A cache is written as name=url, the name of letters, digits, '-', '_' and '.'.")
     try:
         return _from_url(name, url)
     except BadTarget as error:
@@ -112,6 +112,7 @@ def _from_url(name: str, url: str) -> Target:
         raise BadTarget(
             "its URL begins with none of redis://, rediss://, unix://, redis+cluster://, redis+sentinel://."
         )
+    _refuse_unencoded(parts)
     kind: Kind = scheme.group("kind") or "standalone"  # type: ignore[assignment]
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     unknown = sorted(set(options) - _OPTIONS)
@@ -119,6 +120,8 @@ def _from_url(name: str, url: str) -> Target:
         raise BadTarget(f"the option {unknown[0]!r} is not known; there are {', '.join(sorted(_OPTIONS))}.")
     username, password, places = _split_authority(parts)
     unix = parts.scheme == "unix"
+    if unix and not parts.path:
+        raise BadTarget("its URL names no socket: write it as unix:///run/valkey.sock.")
     service, db = _split_path(parts, kind, options)
     if kind == "cluster" and db:
         raise BadTarget("a cluster has only database 0.")
@@ -133,12 +136,18 @@ def _from_url(name: str, url: str) -> Target:
         password=_secret(options, "password_file") or password,
         sentinel_username=options.get("sentinel_username", ""),
         sentinel_password=_secret(options, "sentinel_password_file"),
-        tls=_tls(options) if scheme.group("tls") else None,
+        tls=_tls(options, encrypted=bool(scheme.group("tls"))),
         timeout=_seconds(options, "timeout"),
         connect_timeout=_seconds(options, "connect_timeout"),
         environment=_environment(options),
         read_only=_yes(options, "read_only"),
     )
+
+
+def _refuse_unencoded(parts: SplitResult) -> None:
+    """A `/`, `?` or `#` in a password ends the host there: the rest must be neither used nor shown."""
+    if parts.fragment or "@" in parts.path + parts.query:
+        raise BadTarget("percent-encode @ / : ? # and white space in its password, and @ in a path or an option.")
 
 
 def _split_authority(parts: SplitResult) -> tuple[str, str, str]:
@@ -169,7 +178,11 @@ def _split_path(parts: SplitResult, kind: Kind, options: dict[str, str]) -> tupl
     return service, int(number)
 
 
-def _tls(options: dict[str, str]) -> Tls:
+def _tls(options: dict[str, str], *, encrypted: bool) -> Tls | None:
+    if not encrypted:
+        if any(name.startswith("tls_") for name in options):
+            raise BadTarget("tls_ options need a URL that begins with rediss.")
+        return None
     files = {name: options.get(f"tls_{name}", "") for name in ("ca", "cert", "key")}
     for name, path in files.items():
         if path and not Path(path).is_file():
