@@ -37,13 +37,13 @@ def verify(context: click.Context) -> None:
 @click.option("--cache", default="", help="Only changes to this cache.")
 @click.option("--action", default="", help="Only this action, such as key.ttl.")
 @click.option("--subject", default="", help="Only subjects that contain this.")
-@click.option("--status", default="", type=click.Choice([s for s, _ in STATUSES if s]), help="Only this outcome.")
+@click.option("--status", type=click.Choice([s for s, _ in STATUSES if s]), help="Only this outcome.")
 @click.option("--since", default="", help="From this time on, such as 2026-01-31 or 2026-01-31T14:05 (UTC).")
 @click.option("--until", default="", help="Up to this time.")
-def export(**filters: str) -> None:
+def export(**filters: str | None) -> None:
     """Print the entries as JSON lines, oldest first."""
     try:
-        wanted = from_query(filters)
+        wanted = from_query({name: value or "" for name, value in filters.items()})
     except BadFilter as error:
         raise click.ClickException(str(error)) from None
     with opened_store() as store:
