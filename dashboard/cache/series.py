@@ -103,7 +103,7 @@ def _complete(found: Mapping[float, Mapping[str, _Seen]], step: float, patience:
 
 def charts(seen: Sequence[Point]) -> tuple[Chart, ...]:
     """The five charts of the overview."""
-    x = tuple(int(point.at) if point.at.is_integer() else point.at for point in seen)
+    x = tuple(int(point.at) if point.at % 1 == 0 else point.at for point in seen)
     operations = [point.rate("total_commands_processed") for point in seen]
     ratios = [point.hit_ratio for point in seen]
     memory = [point.gauge("used_memory") for point in seen]
