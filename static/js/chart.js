@@ -1,9 +1,15 @@
 // Sections of charts: <section data-charts data-src="..." data-every="2" data-span="900"> around <figure data-chart="id">.
 "use strict";
 (() => {
-  const STALE_AFTER = 10; // seconds without a new sample
+  const STALE_AFTER = 10; // seconds without a new sample, or so many times their usual distance:
+  const MISSED = 2.5; // a chart of a day has a sample a minute
   const GIVE_UP_MS = 8000;
   const sections = new WeakMap();
+
+  function distance(x) {
+    const steps = x.slice(-20).map((at, index, last) => (index ? at - last[index - 1] : 0)).slice(1);
+    return steps.sort((a, b) => a - b)[Math.floor(steps.length / 2)] || 0;
+  }
 
   class Section {
     constructor(element) {
@@ -11,6 +17,7 @@
       this.every = Number.parseFloat(element.dataset.every) || 2;
       this.span = Number.parseFloat(element.dataset.span) || 900;
       this.newest = null;
+      this.usual = 0;
       this.trouble = "";
       this.note = this.makeNote();
       this.blocks = new Map();
@@ -58,18 +65,19 @@
       Cachedeck.setNow(data.now);
       const ends = data.series.map((series) => series.x.at(-1)).filter(Number.isFinite);
       this.newest = ends.length ? Math.max(...ends) : null;
+      this.usual = Math.max(0, ...data.series.map((series) => distance(series.x)));
       for (const series of data.series) this.blocks.get(series.id)?.show(series);
     }
 
     say() {
       const age = this.newest === null ? null : Cachedeck.now() - this.newest;
-      const stale = this.trouble !== "" || (age !== null && age > STALE_AFTER);
+      const stale = this.trouble !== "" || (age !== null && age > Math.max(STALE_AFTER, MISSED * this.usual));
       this.element.classList.toggle("is-stale", stale);
       const words = [];
       if (stale && age !== null) words.push(`Stale: the newest sample is ${Cachedeck.age(age)} old.`);
       if (this.trouble) words.push(this.trouble);
       if (!stale && age === null) words.push("No sample yet: the worker takes one every few seconds.");
-      if (!stale && age !== null) words.push(`Live, a sample every ${this.every} s.`);
+      if (!stale && age !== null) words.push(`Live, redrawn every ${this.every}\u202fs.`);
       // role=status only for what deserves to be announced
       if (stale) this.note.setAttribute("role", "status");
       else this.note.removeAttribute("role");
