@@ -9,7 +9,7 @@ import zstandard
 
 Document = dict[str, Any]
 
-COMPRESS_FROM = 4096  # bytes; below it the saved memory does not pay for the time
+COMPRESS_FROM = 6 * 1024  # bytes; below it the saved memory does not pay for the time
 LARGEST = 8 * 1024 * 1024  # bytes after decompression; the shop never stores a larger value
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 

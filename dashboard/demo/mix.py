@@ -13,6 +13,7 @@ from dashboard.demo.words import CITIES, descriptions, subjects
 from dashboard.demo.zipf import Zipf
 
 VISITORS = 1500  # sessions under way at a time
+STRANGERS = 0.5  # share of the reads that come without a session: apps, crawlers, other services
 LEAVES = 0.004  # chance that the visitor who sent a request is replaced by a new one
 SKEW = 1.1  # Zipf exponent of users, products and searches
 QUERIES = 3000  # different searches
@@ -21,7 +22,7 @@ FEW_PAGES = (70, 15, 8, 4, 3)  # how often each page of results is asked for
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request: `body` is JSON or None, `sid` the session that sends it."""
+    """One HTTP request: `body` is JSON or None, `sid` the session that sends it, empty for none."""
 
     method: str
     path: str
@@ -62,11 +63,10 @@ class Mix:
         """The next request of the series."""
         (kind,) = self._random.choices(self._kinds, self._weights)
         method, path, body = kind()
-        place = self._random.randrange(VISITORS)
-        sid = self._visitors[place]
-        if self._random.random() < LEAVES:
-            self._visitors[place] = self._new_visitor()
-        return Request(method, path, sid, None if body is None else json.dumps(body).encode())
+        if body is None:
+            sid = "" if self._random.random() < STRANGERS else self._session()
+            return Request(method, path, sid)
+        return Request(method, path, self._session(), json.dumps(body).encode())
 
     def _see_user(self) -> tuple[str, str, object]:
         return "GET", f"/users/{self._user.draw()}", None
@@ -114,6 +114,13 @@ class Mix:
         whats, whiches = subjects(), descriptions()
         pairs = [f"{self._random.choice(whiches)} {self._random.choice(whats)}" for _ in range(QUERIES)]
         return list(dict.fromkeys([*whats, *whiches, *pairs]))[:QUERIES]
+
+    def _session(self) -> str:
+        place = int(self._random.random() * VISITORS)
+        sid = self._visitors[place]
+        if self._random.random() < LEAVES:
+            self._visitors[place] = self._new_visitor()
+        return sid
 
     def _new_visitor(self) -> str:
         return f"{self._random.getrandbits(64):016x}"

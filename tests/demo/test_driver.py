@@ -73,16 +73,17 @@ def test_a_mix_reads_everything_and_writes_in_between() -> None:
 def test_a_mix_sends_proper_bodies_and_session_ids() -> None:
     mix = Mix(1000, 500, 1)
     for request in (mix.next() for _ in range(5000)):
-        assert re.fullmatch(r"[0-9a-f]{16}", request.sid)
+        assert re.fullmatch(r"([0-9a-f]{16})?", request.sid)
         assert (request.body is None) == (request.method == "GET")
         if request.body is not None:
+            assert request.sid
             assert isinstance(json.loads(request.body), dict)
 
 
 def test_visitors_come_and_go() -> None:
     mix = Mix(1000, 500, 1)
     sids = {mix.next().sid for _ in range(50_000)}
-    assert VISITORS < len(sids) < 1.3 * VISITORS
+    assert VISITORS < len(sids) < 1.2 * VISITORS
 
 
 def test_arrivals_come_at_the_set_rate_whatever_the_answers_take() -> None:
