@@ -30,7 +30,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     from dashboard.cache.connect import Cache
     from dashboard.settings import load_settings, prepare_data_folder, secret_key
     from dashboard.store.engine import open_store
-    from dashboard.views import access, blueprints, deck, filters, render, shell
+    from dashboard.views import access, assets, blueprints, deck, filters, render, shell
 
     settings = settings or load_settings()
     prepare_data_folder(settings)
@@ -41,6 +41,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     caches = {target.name: Cache(target) for target in settings.caches}
     deck.install(app, deck.Deck(settings, open_store(settings.database), caches))
     filters.register(app)
+    assets.init_app(app)
     access.init_app(app)
     render.init_app(app)
     shell.init_app(app)

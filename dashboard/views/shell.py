@@ -1,14 +1,11 @@
-"""What every template may use: the shell's context, static addresses, and the headers of every answer."""
+"""What every template may use of the running application, and the headers of every answer."""
 
 from __future__ import annotations
 
-import hashlib
 import time
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, current_app, request, url_for
+from flask import Flask, Response, current_app, request
 
 from dashboard.cache.capability import Capabilities
 from dashboard.cache.errors import CacheError
@@ -46,7 +43,6 @@ _HEADERS = {
 def init_app(app: Flask) -> None:
     app.context_processor(_context)
     app.jinja_env.globals.update(
-        static_url=static_url,
         now=time.time,
         has_endpoint=_has_endpoint,
         script_root=lambda: request.script_root,
@@ -74,17 +70,6 @@ def _capabilities(target: Target) -> Capabilities | None:
         return None  # the page itself says what is wrong with the server
 
 
-def static_url(filename: str) -> str:
-    """The address of a file of ours with a mark of its content, so that it may be cached for ever."""
-    path = Path(str(current_app.static_folder)) / filename
-    return url_for("static", filename=filename, v=_mark(path, path.stat().st_mtime_ns))
-
-
-@lru_cache(maxsize=256)
-def _mark(path: Path, _changed_ns: int) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:10]
-
-
 def _has_endpoint(name: str) -> bool:
     return name in current_app.view_functions
 
@@ -92,6 +77,4 @@ def _has_endpoint(name: str) -> bool:
 def _harden(response: Response) -> Response:
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
-    if request.endpoint == "static" and request.args.get("v"):
-        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
     return response
