@@ -9,12 +9,14 @@ server's own error reply, which is shortened.
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import redis.exceptions as problems
 
 REPLY_LIMIT = 200
+CERTIFICATE_ADVICE = "Name the authority that signed it with tls_ca, and the server as its certificate names it."
 
 
 class CacheError(Exception):
@@ -103,8 +105,9 @@ _BY_PREFIX: tuple[tuple[str, type[CacheError], str], ...] = (
     ("NOAUTH", WrongPassword, "{name} wants a password and none is configured."),
 )
 
-# redis-py strips the first word of many replies and turns it into a class of its own.
+# What redis-py has a class for; of a reply's first word, which it strips, older releases leave only the class.
 _BY_CLASS: tuple[tuple[type[Exception], type[CacheError], str], ...] = (
+    (problems.MasterDownError, Unreachable, "{name} has lost its link to the primary and serves no stale data."),
     (problems.ClusterDownError, ClusterDown, "The cluster {name} is down for these keys."),
     (problems.SlotNotCoveredError, ClusterDown, "No primary of the cluster {name} serves this key's slot."),
     (problems.BusyLoadingError, Loading, "{name} is loading its data set from disk."),
@@ -116,7 +119,9 @@ _BY_CLASS: tuple[tuple[type[Exception], type[CacheError], str], ...] = (
     ),
     (problems.AuthenticationError, WrongPassword, "{name} refuses the user name or password."),
     (problems.MaxConnectionsError, Busy, "All of Cachedeck's connections to {name} are in use."),
+    (problems.TryAgainError, ClusterDown, "The cluster {name} is moving these keys between its nodes."),
     (problems.TimeoutError, TimedOut, "{name} did not answer within the time-out."),
+    (TimeoutError, TimedOut, "{name} did not answer within the time-out."),
     (problems.ConnectionError, Unreachable, "{name} cannot be reached."),
     (
         problems.RedisClusterException,
@@ -131,9 +136,12 @@ def translate(error: Exception, name: str) -> CacheError:
     text = str(error)
     if isinstance(error, problems.NoPermissionError):
         return _denied(text, name)
+    reply = f"{getattr(error, 'status_code', None) or ''} {text}".lstrip()
     for prefix, kind, sentence in _BY_PREFIX:
-        if text.startswith(prefix):
+        if reply.startswith(prefix):
             return kind(sentence.format(name=name))
+    if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+        return Unreachable(f"{name} shows a TLS certificate that cannot be verified.", CERTIFICATE_ADVICE)
     if isinstance(error, problems.ConnectionError) and "max number of clients" in text:
         return Busy(f"{name} has reached its maximum number of clients.", "Close clients or raise maxclients.")
     for source, kind, sentence in _BY_CLASS:
@@ -141,6 +149,8 @@ def translate(error: Exception, name: str) -> CacheError:
             return kind(sentence.format(name=name))
     if isinstance(error, OSError):
         return Unreachable(f"{name} cannot be reached.")
+    # A server quotes the arguments of a command that it does not know, and AUTH's is the password.
+    text = text.partition(", with args beginning with")[0]
     if "unknown command" in text.lower() or "unknown subcommand" in text.lower():
         return ServerError(f"{name} does not know this command: {text[:REPLY_LIMIT]}")
     return ServerError(f"{name} answered: {text[:REPLY_LIMIT]}")
