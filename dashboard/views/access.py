@@ -33,6 +33,10 @@ LOGIN = "login.show"
 PUBLIC_ENDPOINTS = frozenset({"static"})
 """Flask's own routes, which have no function of ours to mark."""
 
+BACKGROUND_HEADER = "X-Background"
+"""For a page's own address that a page polls: `hx-headers='{"X-Background": "1"}'`. Who lies with it only
+shortens their own session."""
+
 EXPIRED = "This page has expired. Load it again and repeat what you did."
 FOREIGN = (
     "The browser did not say that this request comes from one of Cachedeck's own pages. "
@@ -60,7 +64,8 @@ def requires(role: Role, *, background: bool = False) -> Callable[[View], View]:
     """Mark a view function as open to operators of `role` and above.
 
     `background` is for what a page fetches by itself, again and again: such requests do not count as
-    the operator being there, so that an open page does not keep a session alive for ever.
+    the operator being there, so that an open page does not keep a session alive for ever. A request
+    with BACKGROUND_HEADER does not count either.
     """
     return _marking(Access(role, background))
 
@@ -160,7 +165,7 @@ def _guard() -> ResponseReturnValue | None:
             return _to_login()
         if operator.role < access.role:
             abort(403, f"This needs the role {access.role.label}. You are {operator.role.label}.")
-        if not access.background:
+        if not (access.background or BACKGROUND_HEADER in request.headers):
             signed_in.renew()
     _check_token()
     return None

@@ -179,6 +179,12 @@ class TestSession:
         assert viewer.get("/probe/poll").text == "polled"
         assert _seen_at(viewer) == before
 
+    def test_a_page_that_polls_itself_does_not_keep_it_alive(self, viewer: FlaskClient) -> None:
+        _shift(viewer, "seen_at", 600)
+        before = _seen_at(viewer)
+        viewer.get("/probe/look", headers={"X-Background": "1"})
+        assert _seen_at(viewer) == before
+
     def test_it_ends_after_its_hours_however_busy(self, viewer: FlaskClient, settings: Settings) -> None:
         _shift(viewer, "signed_in_at", settings.session_hours * 3600 + 1)
         assert viewer.get("/probe/look").status_code == 303
