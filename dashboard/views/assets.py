@@ -57,6 +57,8 @@ def _pack(response: Response) -> Response:
     path = _path((request.view_args or {})["filename"])
     if wanted and request.method == "GET" and path.stat().st_size >= _WORTH_BYTES:
         response.direct_passthrough = False
+        if hasattr(response.response, "close"):  # the open file that Flask meant to send
+            response.response.close()
         response.set_data(_packed(path, path.stat().st_mtime_ns))
         response.headers["Content-Encoding"] = "gzip"
     return response
