@@ -27,7 +27,7 @@ from honcho.printer import Message, Printer
 from dashboard.leash import die_with_parent
 
 # A stop takes less than 5 s: who ignores SIGTERM is killed after so long, the last ones 0.5 s later.
-PATIENCE_SECONDS = 3.8
+PATIENCE_SECONDS = 3.3
 LAST_SECONDS = 0.5
 TICK_SECONDS = 0.1
 LINES = 1000  # held back when the terminal is slower than the processes; then they wait
@@ -163,7 +163,7 @@ class Processes:
         for child in children:
             if not child.ended:
                 child.signal(signal.SIGTERM)
-        while not all(child.ended or child.look() for child in children):
+        while [child for child in children if not child.ended and not child.look()]:
             if time.monotonic() > deadline or self._signals > max(signals, 1):
                 break
             self._print_lines(TICK_SECONDS / 2)

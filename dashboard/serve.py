@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from dashboard.settings import Settings
 
-# What a stop may take: a proxy or `cachedeck up` kills after 5 s. Idle kept-alive connections take 2 s of it.
-GRACEFUL_SECONDS = 3
+# What requests under way may take when it stops; less than `cachedeck up` waits. Idle kept-alive connections,
+# which gunicorn keeps open for 2 s more, fit into it.
+GRACEFUL_SECONDS = 2.5
 KEEP_ALIVE_SECONDS = 5
 # Pages repeat their URL, which holds a key of up to 10 kB (14 kB in base64), in Referer and HX-Current-URL.
 HEADER_BYTES = 65536

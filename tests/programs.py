@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+STOP_SECONDS = 12.0  # what a test waits for an end; the promise is 5, on a machine that does nothing else
 CACHEDECK = (sys.executable, "-m", "dashboard")
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.programs import ROOT, Running, alive, descendants, running, wait_until
+from dashboard.processes import LAST_SECONDS, PATIENCE_SECONDS
+from dashboard.serve import GRACEFUL_SECONDS
+from tests.programs import ROOT, STOP_SECONDS, Running, alive, descendants, running, wait_until
 
 HUNG = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('hung', flush=True); time.sleep(600)"
 CALM = "import time; print('calm', flush=True); time.sleep(600)"
@@ -35,12 +37,12 @@ def _supervisor(tmp_path: Path, **programs: str) -> list[str]:
 
 
 def _all_gone(pids: list[int]) -> None:
-    wait_until(lambda: not any(alive(pid) for pid in pids), "every process to be gone", 5)
+    wait_until(lambda: not any(alive(pid) for pid in pids), "every process to be gone", STOP_SECONDS)
 
 
 def _stop(program: Running, number: signal.Signals) -> int:
     program.process.send_signal(number)
-    return program.end(5)
+    return program.end(STOP_SECONDS)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -60,7 +62,12 @@ def test_each_line_has_its_name(tmp_path: Path) -> None:
         program.has_said("other     | calm")
 
 
-def test_a_hung_one_is_killed_within_5_s(tmp_path: Path) -> None:
+def test_the_longest_stop_takes_less_than_5_s() -> None:
+    assert GRACEFUL_SECONDS < PATIENCE_SECONDS
+    assert PATIENCE_SECONDS + LAST_SECONDS < 4.5  # the rest is for the machine
+
+
+def test_a_hung_one_is_killed(tmp_path: Path) -> None:
     with running(_supervisor(tmp_path, hung=HUNG, calm=CALM), dict(os.environ)) as program:
         program.has_said("| hung")
         children = descendants(program.pid)
@@ -69,7 +76,7 @@ def test_a_hung_one_is_killed_within_5_s(tmp_path: Path) -> None:
     _all_gone(children)
 
 
-def test_all_hung_are_killed_within_5_s(tmp_path: Path) -> None:
+def test_all_hung_are_killed(tmp_path: Path) -> None:
     with running(_supervisor(tmp_path, one=HUNG, two=HUNG), dict(os.environ)) as program:
         wait_until(lambda: program.output().count("| hung") == 2, "both to hang")
         children = descendants(program.pid)
@@ -103,8 +110,8 @@ def test_a_second_ctrl_c_does_not_wait(tmp_path: Path) -> None:
         program.process.send_signal(signal.SIGINT)
         program.has_said("Stopping.")
         program.process.send_signal(signal.SIGINT)
-        program.has_said("killed", 3)
-        assert program.end(3) == 0
+        assert program.end(PATIENCE_SECONDS) == 0
+    assert "killed" in program.output()
 
 
 def test_none_outlives_a_killed_supervisor(tmp_path: Path) -> None:

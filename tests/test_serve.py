@@ -12,7 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.programs import CACHEDECK, Running, alive, descendants, environment, running, status, wait_until
+from tests.programs import (
+    CACHEDECK,
+    STOP_SECONDS,
+    Running,
+    alive,
+    descendants,
+    environment,
+    running,
+    status,
+    wait_until,
+)
 from tests.servers import HOST, free_port
 
 
@@ -87,14 +97,14 @@ def test_a_taken_port_is_one_sentence(tmp_path: Path) -> None:
     )
 
 
-def test_sigterm_ends_it_within_5_s_though_connections_are_open(own_web: Web) -> None:
+def test_sigterm_ends_it_though_connections_are_open(own_web: Web) -> None:
     with closing(http.client.HTTPConnection(HOST, own_web.port, timeout=10)) as connection:
         connection.request("GET", "/login")
         connection.getresponse().read()
         with socket.create_connection((HOST, own_web.port)):
             processes = descendants(own_web.program.pid)
             own_web.program.process.send_signal(signal.SIGTERM)
-            assert own_web.program.end(5) == 0
+            assert own_web.program.end(STOP_SECONDS) == 0
     assert processes
     assert not [pid for pid in processes if alive(pid)]
     assert "Traceback" not in own_web.program.output()
@@ -103,7 +113,7 @@ def test_sigterm_ends_it_within_5_s_though_connections_are_open(own_web: Web) ->
 def test_its_worker_does_not_outlive_it(own_web: Web) -> None:
     (worker,) = descendants(own_web.program.pid)
     os.kill(own_web.program.pid, signal.SIGKILL)
-    wait_until(lambda: not alive(worker), "gunicorn's worker to end", 5)
+    wait_until(lambda: not alive(worker), "gunicorn's worker to end", STOP_SECONDS)
 
 
 def test_it_starts_one_process_for_the_application(own_web: Web) -> None:
