@@ -82,6 +82,7 @@ def worker() -> None:
 
 def _log_to_stderr(settings: Settings) -> None:
     logging.basicConfig(level=settings.log_level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every look at the schema
 
 
 @main.group()
