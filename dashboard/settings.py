@@ -148,11 +148,13 @@ class _FromFiles(PydanticBaseSettingsSource):
 def load_settings() -> Settings:
     """Settings from the environment. Raises BadSettings, one line for each that is wrong, without secrets."""
     # PORT is what platforms that read a Procfile set; our own name wins over it.
-    platform = {"port": os.environ["PORT"]} if "PORT" in os.environ and f"{PREFIX}PORT" not in os.environ else {}
+    ours = f"{PREFIX}PORT" in os.environ or f"{PREFIX}PORT_FILE" in os.environ
+    platform = {"port": os.environ["PORT"]} if os.environ.get("PORT") and not ours else {}
     try:
         return Settings(**platform)  # type: ignore[arg-type]
     except ValidationError as error:
-        lines = (f"{PREFIX}{str(one['loc'][0]).upper()}: {_reason(one)}" for one in error.errors())
+        found = [(str(one["loc"][0]), _reason(one)) for one in error.errors()]
+        lines = [f"{'' if name in platform else PREFIX}{name.upper()}: {reason}" for name, reason in found]
         raise BadSettings("\n".join(lines)) from None
 
 
