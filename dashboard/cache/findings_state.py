@@ -58,8 +58,7 @@ def restarted(picture: Picture) -> Iterator[Finding]:
         youngest = min(one.latest.get("uptime_in_seconds") for one in spans)
         yield Finding(
             "warning",
-            f"The server{picture.where(spans)} was started {span(youngest)} ago: "
-            "expect a low hit ratio until the cache is warm.",
+            f"Started {span(youngest)} ago{picture.where(spans)}: expect a low hit ratio until the cache is warm.",
             "If nobody restarted it on purpose, its log and the kernel's (out of memory) say why it stopped.",
         )
 
@@ -74,12 +73,8 @@ def replication(picture: Picture) -> Iterator[Finding]:
             "Look at master_host in INFO replication, the network between, and the replica's log.",
         )
     elif replicas:
-        yield Finding(
-            "info", f"This address is a replica{picture.where(replicas)}: figures are its own, writes fail."
-        )
-    missing = [
-        one for one in picture.fresh if one.latest.get("replicas_online") < one.latest.get("connected_slaves")
-    ]
+        yield Finding("info", f"This address is a replica{picture.where(replicas)}: figures are its own, writes fail.")
+    missing = [one for one in picture.fresh if one.latest.get("replicas_online") < one.latest.get("connected_slaves")]
     if missing:
         away = sum(one.latest.get("connected_slaves") - one.latest.get("replicas_online") for one in missing)
         yield Finding(

@@ -113,15 +113,17 @@ def charts(seen: Sequence[Point]) -> tuple[Chart, ...]:
     blocked = [point.gauge("blocked_clients") for point in seen]
     limit = _limit(seen)
     return (
-        Chart("ops", "Operations", "ops/s", "number", _now("{}/s", operations), x, (_line("commands", operations),)),
-        Chart("hit_ratio", "Hit ratio", "", "percent", _now("{}", ratios, percent), x, (_line("hit ratio", ratios),)),
+        Chart("ops", "Operations", "ops/s", "number", _latest("{}/s", operations), x, (_line("commands", operations),)),
+        Chart(
+            "hit_ratio", "Hit ratio", "", "percent", _latest("{}", ratios, percent), x, (_line("hit ratio", ratios),)
+        ),
         Chart("memory", "Memory", "", "bytes", _memory(memory, limit), x, (_line("used", memory),), limit),
         Chart(
             "evictions",
             "Evictions and expirations",
             "keys/s",
             "number",
-            f"Evicted: {_now('{}/s', evicted)} Expired: {_now('{}/s', expired)}",
+            f"Evicted: {_latest('{}/s', evicted)} Expired: {_latest('{}/s', expired)}",
             x,
             (_line("evicted", evicted), _line("expired", expired)),
         ),
@@ -130,7 +132,7 @@ def charts(seen: Sequence[Point]) -> tuple[Chart, ...]:
             "Clients",
             "",
             "number",
-            _now("{} connected", connected),
+            _latest("{} connected", connected),
             x,
             (_line("connected", connected), _line("blocked", blocked)),
         ),
@@ -148,15 +150,15 @@ def _limit(seen: Sequence[Point]) -> float | None:
     return sum(limits) if limits and all(limits) else None
 
 
-def _now(form: str, values: Sequence[float | None], words: Callable[[float], str] = count) -> str:
+def _latest(form: str, values: Sequence[float | None], words: Callable[[float], str] = count) -> str:
     known = [value for value in values if value is not None]
     if not known:
         return "Nothing known in this time."
     last = values[-1]
     shown = "unknown" if last is None else form.format(words(last))
-    return f"Now {shown}, between {words(min(known))} and {words(max(known))}."
+    return f"Latest {shown}; from {words(min(known))} to {words(max(known))}."
 
 
 def _memory(values: Sequence[float | None], limit: float | None) -> str:
     of = f" of {size(limit)}" if limit else ", no maxmemory is set"
-    return _now("{}" + of, values, size)
+    return _latest("{}" + of, values, size)

@@ -66,13 +66,21 @@ def gather(store: Store, cache: str, now: float, period: float) -> Picture:
 def chart_points(store: Store, cache: str, span: Range, now: float, period: float, node: str) -> list[Point]:
     """The points of a range, of all primaries together or of the one that `node` names. Raises StoreUnavailable."""
     taken = samples.load(store, cache, now - span.seconds, resolution=span.resolution, now=now)
+    resolution = _fitting(now - taken[0].at, span) if taken else span.resolution
+    if resolution != span.resolution:
+        taken = samples.load(store, cache, taken[0].at - span.resolution, resolution=resolution, now=now)
     chosen = [sample for sample in taken if node in ("", sample.node)]
     by_node: dict[str, list[tuple[float, Reading]]] = defaultdict(list)
     for sample in chosen:
         # Without the facts that restored() adds: charts draw numbers, and there are thousands of these.
         moment = sample.values.get("sampled_at", sample.at)
         by_node[sample.node].append((sample.at, Reading(moment, sample.node, sample.values)))
-    return points(by_node, float(span.resolution) or period)
+    return points(by_node, float(resolution) or period)
+
+
+def _fitting(age: float, span: Range) -> int:
+    """The resolution for a history that is `age` seconds old: a young one is drawn as finely as a shorter range."""
+    return next((shorter.resolution for shorter in RANGES if age <= shorter.seconds), span.resolution)
 
 
 def _by_node(taken: Sequence[Sample]) -> Mapping[str, list[Reading]]:

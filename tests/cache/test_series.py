@@ -68,7 +68,7 @@ def test_there_is_no_limit_where_one_primary_has_none() -> None:
 
 def test_captions_say_what_the_lines_show() -> None:
     found = drawn(a=readings("a", 1000.0, 1002.0, 1004.0))
-    assert found["ops"].caption == "Now 100/s, between 100 and 100."
+    assert found["ops"].caption == "Latest 100/s; from 100 to 100."
     assert found["evictions"].caption.startswith("Evicted: ")
     assert drawn()["ops"].caption == "Nothing known in this time."
 

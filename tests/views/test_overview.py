@@ -357,9 +357,19 @@ def test_charts_of_one_primary_show_only_it(settings: Settings, make_app: MakeAp
     assert viewer.get("/caches/clu/samples?node=nobody:1").get_json()["series"][2]["x"] == []
 
 
-@pytest.mark.parametrize(("minutes", "most"), [(60, 17), (1440, 3)])
+@pytest.mark.parametrize("minutes", [60, 1440])
+def test_a_young_history_is_drawn_finely_in_longer_ranges_too(app: Flask, viewer: FlaskClient, minutes: int) -> None:
+    history(app, sample_now(app), 100)
+    data = viewer.get(f"/caches/main/samples?minutes={minutes}").get_json()
+    assert len(data["series"][0]["x"]) == 51
+
+
+@pytest.mark.parametrize(("minutes", "most"), [(60, 62), (1440, 8)])
 def test_longer_ranges_have_fewer_points(app: Flask, viewer: FlaskClient, minutes: int, most: int) -> None:
-    history(app, sample_now(app), 900)
+    latest = sample_now(app)
+    history(app, latest, 1000)
+    old = [replace(one, at=one.at - back) for one in latest for back in (3000, 3060, 4500, 5400)]
+    samples.save(deck_of(app).store, old)
     samples.compact(deck_of(app).store, time.time())
     data = viewer.get(f"/caches/main/samples?minutes={minutes}").get_json()
     assert 2 <= len(data["series"][0]["x"]) <= most
