@@ -12,7 +12,7 @@ import binascii
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -158,26 +158,27 @@ def _collect(
     and the marks leave out what was shown.
     """
     for batch in walk(cache, selection, budget, position):
-        rest = _take(batch.keys, fresh, marks, limit)
-        if rest:
-            return batch.before, batch.position.examined
+        taken = _take(batch.keys, fresh, marks, limit)
+        if taken < len(batch.keys):
+            before, after = batch.before.examined, batch.position.examined
+            return batch.before, before + (after - before) * taken // len(batch.keys)
         position = batch.position
         if len(fresh) >= limit:
             break
     return position, position.examined
 
 
-def _take(batch: Iterable[bytes], fresh: list[bytes], marks: set[bytes], limit: int) -> bool:
-    """Add the batch's new keys up to the limit; whether some had to be left."""
-    for key in batch:
+def _take(batch: Sequence[bytes], fresh: list[bytes], marks: set[bytes], limit: int) -> int:
+    """Add the batch's new keys up to the limit; how many of its keys could be dealt with."""
+    for taken, key in enumerate(batch):
         mark = _mark(key)
         if mark in marks:
             continue
         if len(fresh) >= limit:
-            return True
+            return taken
         marks.add(mark)
         fresh.append(key)
-    return False
+    return len(batch)
 
 
 def _mark(key: bytes) -> bytes:
