@@ -27,7 +27,7 @@ from honcho.printer import Message, Printer
 from dashboard.leash import die_with_parent
 
 # A stop takes less than 5 s: who ignores SIGTERM is killed after so long, the last ones 0.5 s later.
-PATIENCE_SECONDS = 3.3
+PATIENCE_SECONDS = 3.6
 LAST_SECONDS = 0.5
 TICK_SECONDS = 0.1
 LINES = 1000  # held back when the terminal is slower than the processes; then they wait

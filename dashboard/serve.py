@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # What requests under way may take when it stops; less than `cachedeck up` waits. Idle kept-alive connections,
 # which gunicorn keeps open for 2 s more, fit into it.
-GRACEFUL_SECONDS = 2.5
+GRACEFUL_SECONDS = 3
 KEEP_ALIVE_SECONDS = 5
 # Pages repeat their URL, which holds a key of up to 10 kB (14 kB in base64), in Referer and HX-Current-URL.
 HEADER_BYTES = 65536
