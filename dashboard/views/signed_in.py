@@ -19,12 +19,14 @@ from flask.sessions import SecureCookieSessionInterface
 from flask_login import LoginManager, current_user, login_user, logout_user
 
 from dashboard.store import operators
+from dashboard.store.errors import StoreError
 from dashboard.store.operators import Operator
 from dashboard.views.deck import deck
 
 RENEW_SECONDS = 30.0
 """How far `seen_at` may lag: without it every answer would carry a cookie."""
 
+_NOBODY_KNOWS = "cachedeck_nobody_knows"
 _IDENTITY, _SIGNED_IN_AT, _SEEN_AT = "_user_id", "signed_in_at", "seen_at"
 
 
@@ -73,12 +75,22 @@ def init_app(app: Flask) -> None:
     # the second is known to whoever could steal the cookie.
     manager.session_protection = None
     manager.user_loader(_load)
-    manager.init_app(app)
+    # Its context processor would ask the store once more, in the very page that says that it is broken.
+    manager.init_app(app, add_context_processor=False)
 
 
 def signed_in_operator() -> Operator | None:
-    """The operator of this request's session, as the store knows them now; None for the anonymous."""
-    user = current_user._get_current_object()
+    """The operator of this request's session, as the store knows them now; None for the anonymous.
+
+    Raises StoreUnavailable, once a request: the page that says so is drawn for nobody.
+    """
+    if g.get(_NOBODY_KNOWS):
+        return None
+    try:
+        user = current_user._get_current_object()
+    except StoreError:
+        setattr(g, _NOBODY_KNOWS, True)
+        raise
     return user.operator if isinstance(user, SignedIn) else None
 
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 from flask import Flask
@@ -197,6 +199,19 @@ class TestSession:
 
     def test_what_is_behind_the_login_is_not_stored(self, viewer: FlaskClient) -> None:
         assert viewer.get("/probe/look").headers["Cache-Control"] == "no-store"
+
+
+class TestOwnDatabase:
+    def test_it_says_in_a_sentence_that_it_is_broken(self, viewer: FlaskClient, settings: Settings) -> None:
+        with closing(sqlite3.connect(settings.database.removeprefix("sqlite:///"))) as own:
+            own.execute("ALTER TABLE operators RENAME TO gone")
+            own.commit()
+        for headers in ({}, {"HX-Request": "true"}):
+            answer = viewer.get("/probe/look", headers=headers)
+            assert answer.status_code in {500, 503}
+            assert "data-problem" in answer.text or "<h1>" in answer.text
+            assert "Traceback" not in answer.text
+            assert "no such table" not in answer.text
 
 
 class TestCookie:

@@ -70,11 +70,17 @@ class TestPage:
         assert "failed" in page
         assert "main refuses writes because it could not save" in page
 
+    def test_it_claims_no_effect_of_a_change_that_failed(self, viewer: FlaskClient, store: Store) -> None:
+        _write(store, "api:user:42", before={"ttl": 30}, error=_Refused())
+        page = viewer.get("/audit?status=failed").text
+        assert '<span class="quiet">was</span> 30' in page
+        assert "nothing" not in page
+
     def test_an_open_entry_is_conspicuous(self, viewer: FlaskClient, store: Store) -> None:
         _leave_open(store, "api:user:42")
         page = viewer.get("/audit").text
         assert "open: never completed" in page
-        assert "1 of these change was begun and never completed" in page
+        assert "1 of these changes was begun and never completed" in page
 
     def test_it_shows_a_hostile_subject_as_text(self, viewer: FlaskClient, store: Store) -> None:
         _write(store, "<img src=x onerror=alert(1)>", before={"<b>": "<i>"}, after={"<b>": "<u>"})
