@@ -75,6 +75,10 @@ def test_its_log_holds_no_addresses(web: Web) -> None:
     assert "what-somebody-searched" not in web.program.output()
 
 
+def test_it_starts_one_process_for_the_application(web: Web) -> None:
+    assert len(descendants(web.program.pid)) == 1
+
+
 def test_it_lives_under_a_prefix(tmp_path: Path) -> None:
     for web in _web(tmp_path, "/ops/cache"):
         with closing(http.client.HTTPConnection(HOST, web.port, timeout=10)) as connection:
@@ -114,7 +118,3 @@ def test_its_worker_does_not_outlive_it(own_web: Web) -> None:
     (worker,) = descendants(own_web.program.pid)
     os.kill(own_web.program.pid, signal.SIGKILL)
     wait_until(lambda: not alive(worker), "gunicorn's worker to end", STOP_SECONDS)
-
-
-def test_it_starts_one_process_for_the_application(own_web: Web) -> None:
-    assert len(descendants(own_web.program.pid)) == 1
