@@ -42,7 +42,8 @@ def test_the_prefix_may_be_passed_on_or_stripped(prefixed: Flask, path: str) -> 
 def test_redirects_and_the_cookie_stay_under_the_prefix(prefixed: Flask) -> None:
     answer = prefixed.test_client().get("/ops/cache/", headers={"X-Forwarded-Proto": "https"})
     assert answer.location.startswith("/ops/cache/login")
-    cookie = prefixed.test_client().get("/ops/cache/login", headers={"X-Forwarded-Proto": "https"}).headers["Set-Cookie"]
+    page = prefixed.test_client().get("/ops/cache/login", headers={"X-Forwarded-Proto": "https"})
+    cookie = page.headers["Set-Cookie"]
     assert "Path=/ops/cache" in cookie
     assert "Secure" in cookie
     assert "HttpOnly" in cookie

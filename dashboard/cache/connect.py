@@ -63,14 +63,14 @@ class _LookingPacker:
 
 
 @memoise
-def _connection_class(base: type[AbstractConnection], guarded_name: str) -> type[AbstractConnection]:
+def _connection_class(base: Any, guarded_name: str) -> Any:
     """`base`, polite (NO-TOUCH), and where a name is given guarded against writing to the cache of that name."""
 
-    class Polite(base):  # type: ignore[valid-type,misc]
+    class Polite(base):  # type: ignore[misc]
         def __init__(self, **options: Any) -> None:
             super().__init__(**options)
             if guarded_name:
-                self._command_packer = _LookingPacker(self._command_packer, guarded_name)
+                self._command_packer = _LookingPacker(self._command_packer, guarded_name)  # type: ignore[has-type]
 
         def on_connect_check_health(self, check_health: bool = True) -> None:
             super().on_connect_check_health(check_health=check_health)
@@ -123,7 +123,8 @@ class Cache:
             # The old picture serves until a node of it can be asked again.
             with suppress(RedisError, OSError):
                 client.nodes_manager.initialize()
-        nodes = sorted(client.get_primaries(), key=lambda node: str(node.name))
+        found: list[ClusterNode] = client.get_primaries()  # type: ignore[no-untyped-call]
+        nodes = sorted(found, key=lambda node: str(node.name))
         return tuple(Node(node.name, client.get_redis_connection(node)) for node in nodes)
 
     def node_of(self, key: bytes) -> Node:
@@ -155,7 +156,7 @@ class Cache:
         In a cluster, a command whose slot has moved is sent again to where it is now (1 more round trip each).
         """
         with translating(self.name):
-            pipe = node.client.pipeline(transaction=False)
+            pipe: Any = node.client.pipeline(transaction=False)
             for command in commands:
                 pipe.execute_command(*command)
             replies = list(pipe.execute(raise_on_error=False))
@@ -249,7 +250,7 @@ def _options(target: Target) -> dict[str, Any]:
 def _connect(target: Target) -> redis.Redis | RedisCluster:
     guarded_name = target.name if target.read_only else ""
     options = _options(target)
-    base: type[AbstractConnection] = SSLConnection if target.tls else Connection
+    base: Any = SSLConnection if target.tls else Connection
     if target.kind == "cluster":
         return _cluster(target, options | {"connection_class": _connection_class(base, guarded_name)})
     if target.kind == "sentinel":

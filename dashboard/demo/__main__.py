@@ -37,6 +37,7 @@ def main() -> None:
 @click.option("--jitter/--no-jitter", default=False, show_default=True, help="Spread each TTL by 10 % to either side.")
 def serve(data: Path, host: str, port: int, jitter: bool) -> None:
     """Answer HTTP requests, through the cache whose URL is in DEMO_CACHE_URL."""
+    from dashboard.demo.remote import BadCacheUrl  # noqa: PLC0415 - what serves the shop, its visitors do not load
     from dashboard.demo.server import answer  # noqa: PLC0415 - what serves the shop, its visitors do not load
 
     cache_url = os.environ.get(CACHE_VARIABLE)
@@ -44,7 +45,10 @@ def serve(data: Path, host: str, port: int, jitter: bool) -> None:
         raise click.UsageError(f"set {CACHE_VARIABLE} to the cache's URL")
     # A half-made database is thrown away at the next start, so a signal may end the build anywhere.
     _on_signals(lambda: sys.exit(0))
-    answer(data / "shop.db", cache_url, host, port, jitter=JITTER if jitter else 0.0)
+    try:
+        answer(data / "shop.db", cache_url, host, port, jitter=JITTER if jitter else 0.0)
+    except BadCacheUrl as error:
+        raise click.UsageError(f"{CACHE_VARIABLE}: {error}") from None
 
 
 @main.command()

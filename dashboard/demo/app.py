@@ -25,7 +25,7 @@ def create_demo_app(database: Path, cache_url: str, *, jitter: float = 0.0, size
 
     `cache_url` is redis://, rediss:// or unix://; `jitter` is the share by which TTLs are spread (0 is off, ttl.JITTER
     is usual); `size` counts only when the file is made. Raises OSError or SQLAlchemyError where the file cannot be
-    used, ValueError for another kind of URL. `close_demo_app` releases what it opened.
+    used, BadCacheUrl for another kind of URL. `close_demo_app` releases what it opened.
     """
     ensure_database(database, size)
     remote, lifetimes = Remote(cache_url), Lifetimes(jitter)

@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Iterable
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -76,9 +77,11 @@ def _fill(path: Path, size: Size, seed: int) -> None:
 
 
 def _insert(connection: sa.Connection, table: sa.Table, rows: Iterable[Row]) -> None:
-    remaining = iter(rows)
-    while chunk := list(islice(remaining, CHUNK)):
-        connection.execute(table.insert(), chunk)
+    # Straight to the driver: `execute` would spend more time on the parameters of 500,000 rows than SQLite on the rows.
+    statement = str(table.insert().compile(dialect=connection.dialect))
+    values = map(itemgetter(*table.columns.keys()), rows)
+    while chunk := list(islice(values, CHUNK)):
+        connection.exec_driver_sql(statement, chunk)
 
 
 def _replace(unfinished: Path, path: Path) -> None:

@@ -21,6 +21,7 @@ from dashboard.demo.tally import Ledger
 THREADS = 8  # at most so many requests are under way; the others wait, and their latency grows
 TIMEOUT_SECONDS = 2.0
 RETRY_SECONDS = 0.5
+GRACE_SECONDS = 0.5  # for requests under way when the run stops; a shop that hangs does not hold it up
 REPORT_SECONDS = 10.0
 NO_ANSWER = (OSError, http.client.HTTPException)
 
@@ -61,8 +62,9 @@ def run(
         now = time.monotonic()
         log.info("%s", driver.ledger.take().line(now - began))
         began = now
+    deadline = time.monotonic() + GRACE_SECONDS
     for thread in crew:
-        thread.join(0.5)
+        thread.join(max(0.0, deadline - time.monotonic()))
 
 
 class Line:

@@ -24,6 +24,10 @@ T = TypeVar("T")
 log = logging.getLogger("dashboard.demo")
 
 
+class BadCacheUrl(ValueError):
+    """Not a redis://, rediss:// or unix:// URL. Says no more, because the reason may quote a piece of the password."""
+
+
 class CacheTrouble(Exception):
     """The cache did not do what it was asked; the database must answer."""
 
@@ -37,16 +41,22 @@ class Refused(CacheTrouble):
 
 
 class Remote:
-    """One cache server, shared by all threads. `clock` gives seconds that never go back."""
+    """One cache server, shared by all threads; connects when it is first asked. Raises BadCacheUrl.
+
+    `clock` gives seconds that never go back.
+    """
 
     def __init__(self, url: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._client = redis.Redis.from_url(
-            url,
-            socket_timeout=TIMEOUT_SECONDS,
-            socket_connect_timeout=TIMEOUT_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-            client_name="demo-shop",
-        )
+        try:
+            self._client = redis.Redis.from_url(
+                url,
+                socket_timeout=TIMEOUT_SECONDS,
+                socket_connect_timeout=TIMEOUT_SECONDS,
+                retry=Retry(NoBackoff(), 0),
+                client_name="demo-shop",
+            )
+        except ValueError:
+            raise BadCacheUrl("the cache's URL must be redis://, rediss:// or unix://") from None
         self._clock = clock
         self._rests_until = 0.0
         self._away = False

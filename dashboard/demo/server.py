@@ -12,13 +12,18 @@ from gunicorn.app.base import BaseApplication
 
 from dashboard.demo.app import create_demo_app
 from dashboard.demo.build import ensure_database
+from dashboard.demo.remote import Remote
 
 THREADS = 8
 log = logging.getLogger("dashboard.demo")
 
 
 def answer(database: Path, cache_url: str, host: str, port: int, *, jitter: float = 0.0) -> None:
-    """Serve the shop until SIGTERM or SIGINT. The database is made first, before anybody can connect."""
+    """Serve the shop until SIGTERM or SIGINT. The database is made first, before anybody can connect.
+
+    Raises BadCacheUrl at once, not in the process that serves.
+    """
+    Remote(cache_url).close()
     ensure_database(database)
     log.info("the shop is at http://%s:%s", host, port)
     Gunicorn(lambda: create_demo_app(database, cache_url, jitter=jitter), host, port).run()

@@ -118,9 +118,9 @@ def _context(token: str, name: bytes) -> dict[str, Any]:
     return {"token": token, "name": printable(name), "size_of_name": len(name), "query": _selection_query()}
 
 
-def _selection_query() -> dict[str, str]:
+def _selection_query() -> dict[str, Any]:
     """The selection that the operator came with: it goes along, and leads back to the list."""
-    return from_query(request.args).to_query()
+    return dict(from_query(request.args).to_query())
 
 
 def _present(name: bytes) -> Row:

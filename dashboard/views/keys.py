@@ -122,7 +122,7 @@ def _context(
 
 def _link(cache: str, key: bytes, selection: Selection) -> str:
     """A key's page; it carries the selection along, so that it can lead back to this list."""
-    return url_for("key.show", cache=cache, key=to_token(key), **selection.to_query())
+    return url_for("key.show", cache=cache, key=to_token(key), **dict[str, Any](selection.to_query()))
 
 
 def _keeps_frequency() -> bool:

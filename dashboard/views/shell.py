@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from flask import Flask, Response, current_app, request
+from werkzeug.local import LocalProxy
 
 from dashboard.cache.capability import Capabilities
 from dashboard.cache.errors import CacheError
@@ -57,7 +58,8 @@ def _context() -> dict[str, Any]:
     return {
         "deck_caches": [cache.target for cache in deck().caches.values()] if operator else [],
         "cache": current.target if current and operator else None,
-        "capabilities": _capabilities(current.target) if current and operator else None,
+        # Asked for only by the templates that draw it: a fragment must not wait for a server that hangs.
+        "capabilities": LocalProxy(lambda: _capabilities(current.target) if current and operator else None),
         "operator": operator,
         "may": lambda label: access.may(Role.parse(label)),
     }

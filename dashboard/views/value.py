@@ -91,7 +91,7 @@ def value_context(cache: Cache, token: str, kind: str) -> dict[str, Any]:
     }
 
 
-def _addresses(here: dict[str, Any], **changed: str | None) -> tuple[str, str]:
+def _addresses(here: dict[str, Any], **changed: Any) -> tuple[str, str]:
     """(the page, the fragment) that show the value otherwise: the first for a link, the second for htmx."""
     return url_for("key.show", **here, **changed), url_for("value.show", **here, **changed)
 

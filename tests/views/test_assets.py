@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 
 from flask.testing import FlaskClient
@@ -41,3 +42,10 @@ def test_a_page_is_never_packed(client: FlaskClient) -> None:
 
 def test_a_file_outside_is_not_served(client: FlaskClient) -> None:
     assert client.get("/static/../pyproject.toml").status_code == 404
+
+
+def test_the_figures_of_the_charts_are_packed(viewer: FlaskClient) -> None:
+    plain = viewer.get("/caches/main/samples")
+    packed = viewer.get("/caches/main/samples", headers={"Accept-Encoding": "gzip"})
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert json.loads(gzip.decompress(packed.data)).keys() == json.loads(plain.data).keys()
