@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 from dashboard.demo.encoding import Document, encode
 from dashboard.demo.patterns import Pattern
 from dashboard.demo.patterns.cache_aside import CacheAside
-from dashboard.demo.remote import REST_SECONDS, Remote
+from dashboard.demo.remote import REST_SECONDS, BadCacheUrl, Remote
 from dashboard.demo.ttl import ABSENT_SECONDS
 from tests.servers import HOST, Server, free_port, running
 
@@ -230,7 +230,7 @@ def test_it_names_its_connections(over: Callable[[str], Pattern], valkey: Server
 
 
 def test_another_kind_of_url_is_refused() -> None:
-    with pytest.raises(ValueError, match="scheme"):
+    with pytest.raises(BadCacheUrl, match="redis://"):
         Remote("memcached://127.0.0.1")
 
 

@@ -151,6 +151,15 @@ def test_the_shop_needs_a_cache_by_the_environment(tmp_path: Path) -> None:
     assert "set DEMO_CACHE_URL" in shop.output()
 
 
+@pytest.mark.parametrize("url", ["memcached://127.0.0.1", "redis://:s3cret@[127.0.0.1", "redis://h:s3cret@x:pass/0"])
+def test_a_bad_cache_url_is_refused_without_repeating_it(tmp_path: Path, url: str) -> None:
+    with running([*DEMO, "serve", "--data", str(tmp_path)], environment(tmp_path, DEMO_CACHE_URL=url)) as shop:
+        assert shop.end(30) == 2
+    assert "DEMO_CACHE_URL: the cache's URL must be redis://" in shop.output()
+    assert "s3cret" not in shop.output()
+    assert "Traceback" not in shop.output()
+
+
 def test_no_password_is_in_a_process_list_or_the_log(data: Path) -> None:
     port = free_port()
     with server_running("--requirepass", "s3cret-of-the-cache") as cache:
