@@ -23,6 +23,7 @@ from dashboard.cache.selection import BadSelection, Selection
 from dashboard.cli_audit import audit_group
 from dashboard.cli_operators import operator_group
 from dashboard.settings import BadSettings, Settings, load_settings, prepare_data_folder
+from dashboard.store.errors import StoreError
 
 
 class _Command(click.Group):
@@ -33,7 +34,7 @@ class _Command(click.Group):
             return super().invoke(ctx)
         except (BadSettings, BadSelection) as error:
             raise click.ClickException(str(error)) from None
-        except CacheError as error:
+        except (CacheError, StoreError) as error:
             raise click.ClickException(f"{error.sentence} {error.advice}") from None
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import redis
 from redis.exceptions import NoPermissionError, RedisError
 
-from dashboard.cache.errors import CacheError, Loading, translate
+from dashboard.cache.errors import Busy, CacheError, Loading, translate
 from dashboard.cache.guard import only_looks
 
 NOT_ALLOWED = "not allowed for this user"
@@ -76,7 +76,7 @@ def _questions(key: bytes) -> dict[str, tuple[object, ...]]:
 
 
 def probe(client: redis.Redis, *, read_only: bool) -> Capabilities:
-    """Ask one server (1 round trip). Raises redis-py's exceptions, and CacheError while it is loading."""
+    """Ask one server (1 round trip). Raises redis-py's exceptions, and CacheError while it is loading or runs a script."""
     questions = _questions(b"cachedeck:probe:" + secrets.token_hex(8).encode())
     asked = {name: words for name, words in questions.items() if not read_only or only_looks(words)}
     connection: Any = client.connection_pool.make_connection()
@@ -104,7 +104,7 @@ def _reply(connection: Any) -> Any:
 def _reason(reply: object) -> str:
     if not isinstance(reply, RedisError):
         return ""
-    if isinstance(translate(reply, ""), Loading):
+    if isinstance(translate(reply, ""), Loading | Busy):  # it says nothing about permission
         raise reply
     text = str(reply).lower()
     if isinstance(reply, NoPermissionError):

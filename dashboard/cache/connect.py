@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache as memoise
-from typing import Any
+from typing import Any, TypeVar
 
 import redis
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
-from redis.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
+from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.exceptions import AskError, MovedError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as Disconnected
 from redis.retry import Retry
@@ -30,7 +30,7 @@ from redis.sentinel import (
 )
 
 from dashboard.cache.capability import Capabilities, probe
-from dashboard.cache.errors import CacheError, ReadOnlyCache, translating
+from dashboard.cache.errors import CacheError, ClusterDown, Denied, ReadOnlyCache, translating
 from dashboard.cache.guard import command_name, only_looks
 from dashboard.cache.target import Target
 
@@ -39,6 +39,8 @@ TOPOLOGY_SECONDS = 10.0  # how old our picture of a cluster's primaries may be
 CAPABILITY_SECONDS = 60.0  # an ACL can be changed while we are connected
 FAILURE_SECONDS = 2.0
 POLICY_SECONDS = 5.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,12 @@ def _connection_class(base: Any, guarded_name: str) -> Any:
 
         def on_connect_check_health(self, check_health: bool = True) -> None:
             super().on_connect_check_health(check_health=check_health)
-            self.send_command("CLIENT", "NO-TOUCH", "ON", check_health=False)
-            with suppress(ResponseError):  # older than Redis 7.2, or not allowed: capability.py tells the operator
-                self.read_response()
+            for words in (("SETNAME", CLIENT_NAME), ("NO-TOUCH", "ON")):
+                self.send_command("CLIENT", *words, check_health=False)
+                with suppress(
+                    ResponseError
+                ):  # an older server (NO-TOUCH: Redis 7.2), or not allowed: both can do without
+                    self.read_response()
 
     Polite.__name__ = f"Polite{base.__name__}"
     return Polite
@@ -92,7 +97,9 @@ class Cache:
         self.target = target
         self._lock = threading.Lock()
         self._client: redis.Redis | RedisCluster | None = None
+        self._failure: tuple[float, CacheError] | None = None
         self._topology_at = 0.0
+        self._answering = ""
         self._capabilities: tuple[float, Capabilities | CacheError] | None = None
         self._policy: tuple[float, str] | None = None
 
@@ -106,11 +113,18 @@ class Cache:
     @property
     def client(self) -> Any:
         """redis.Redis, or RedisCluster which sends a single-key command to the right primary. RESP2, bytes."""
+        asked_at = time.monotonic()
         with self._lock:
             if self._client is None:
-                with translating(self.name):
-                    self._client = _connect(self.target)
-                    self._topology_at = time.monotonic()
+                if self._failure and self._failure[0] > asked_at:
+                    raise self._failure[1]  # somebody tried while we waited: do not queue up for one time-out each
+                try:
+                    with translating(self.name):
+                        self._client = _connect(self.target)
+                except CacheError as error:
+                    self._failure = (time.monotonic(), error)
+                    raise
+                self._topology_at = time.monotonic()
             return self._client
 
     def primaries(self) -> tuple[Node, ...]:
@@ -119,13 +133,16 @@ class Cache:
         if not isinstance(client, RedisCluster):
             return (Node(self._single_name(), client),)
         if time.monotonic() - self._topology_at > TOPOLOGY_SECONDS:
-            self._topology_at = time.monotonic()
-            # The old picture serves until a node of it can be asked again.
-            with suppress(RedisError, OSError):
-                client.nodes_manager.initialize()
+            self._look_at_the_cluster_again(client)
         found: list[ClusterNode] = client.get_primaries()  # type: ignore[no-untyped-call]
         nodes = sorted(found, key=lambda node: str(node.name))
         return tuple(Node(node.name, client.get_redis_connection(node)) for node in nodes)
+
+    def _look_at_the_cluster_again(self, client: RedisCluster, *entries: tuple[str, int]) -> None:
+        """A new picture of a cluster's primaries; the old one serves until a node can be asked again."""
+        self._topology_at = time.monotonic()
+        with suppress(RedisError, OSError, IndexError):  # IndexError: redis-py's, for a cluster without any slot
+            client.nodes_manager.initialize(additional_startup_nodes_info=list(entries))
 
     def node_of(self, key: bytes) -> Node:
         """The primary that serves this key."""
@@ -160,15 +177,26 @@ class Cache:
             for command in commands:
                 pipe.execute_command(*command)
             replies = list(pipe.execute(raise_on_error=False))
-        for index, reply in enumerate(replies):
-            if isinstance(reply, AskError | MovedError):
-                replies[index] = self._where_it_is_now(commands[index])
+        moved = {index: reply for index, reply in enumerate(replies) if isinstance(reply, AskError | MovedError)}
+        places = {(reply.host, reply.port) for reply in moved.values() if isinstance(reply, MovedError)}
+        if places:
+            self._look_at_the_cluster_again(self.client, *places)
+        for index, reply in moved.items():
+            replies[index] = self._sent_on(commands[index], reply)
         return replies
 
-    def _where_it_is_now(self, command: Sequence[Any]) -> Any:
-        """Send again what a node has sent away because its slot moved; redis-py follows and learns the new place."""
+    def _sent_on(self, command: Sequence[Any], sent_away: AskError) -> Any:
+        """The reply from where a slot is now. (RedisCluster itself takes no command whose name is bytes.)"""
+        node = self.client.get_node(sent_away.host, sent_away.port)
+        if node is None:
+            return sent_away
         try:
-            return self.execute(*command)
+            with translating(self.name):
+                pipe: Any = self.client.get_redis_connection(node).pipeline(transaction=False)
+                if not isinstance(sent_away, MovedError):
+                    pipe.execute_command("ASKING")
+                pipe.execute_command(*command)
+                return pipe.execute(raise_on_error=False)[-1]
         except CacheError as error:
             return error
 
@@ -192,19 +220,40 @@ class Cache:
         return known[1]
 
     def _probe(self) -> Capabilities | CacheError:
-        try:
+        def asked(node: Node) -> Capabilities:
             with translating(self.name):
-                return probe(self.primaries()[0].client, read_only=self.target.read_only)
+                return probe(node.client, read_only=self.target.read_only)
+
+        try:
+            return self._from_any(asked)
         except CacheError as error:
             return error
 
+    def _from_any(self, ask: Callable[[Node], T]) -> T:
+        """What the first primary says that can be asked, beginning with the one that answered last time."""
+        errors: list[CacheError] = []
+        for node in sorted(self.primaries(), key=lambda node: node.name != self._answering):
+            try:
+                answer = ask(node)
+            except CacheError as error:
+                errors.append(error)
+            else:
+                self._answering = node.name
+                return answer
+        raise errors[0]
+
     def policy(self) -> str:
-        """maxmemory-policy of the first primary; at most 5 s old (1 round trip)."""
+        """maxmemory-policy of a primary, "" where INFO is denied; at most 5 s old (1 round trip)."""
         known = self._policy
         if known is None or time.monotonic() - known[0] > POLICY_SECONDS:
-            info = self.execute("INFO", "memory", node=self.primaries()[0])
-            known = self._policy = (time.monotonic(), str(info.get("maxmemory_policy", "")))
+            known = self._policy = (time.monotonic(), self._from_any(self._policy_of))
         return known[1]
+
+    def _policy_of(self, node: Node) -> str:
+        try:
+            return str(self.execute("INFO", "memory", node=node).get("maxmemory_policy", ""))
+        except Denied:
+            return ""
 
     def close(self) -> None:
         """Close every connection; the next use would connect again."""
@@ -235,7 +284,6 @@ def _options(target: Target) -> dict[str, Any]:
         "password": target.password or None,
         "socket_timeout": target.timeout,
         "socket_connect_timeout": target.connect_timeout,
-        "client_name": CLIENT_NAME,
         "protocol": 2,
     }
     if target.tls:
@@ -270,13 +318,16 @@ def _cluster(target: Target, options: dict[str, Any]) -> RedisCluster:
     host, port = target.hosts[0]
     # The URL form is what lets redis-py take a connection class for a cluster's nodes.
     place = f"[{host}]" if ":" in host else host
-    return RedisCluster(
-        url=f"redis://{place}:{port}",
-        startup_nodes=[ClusterNode(*address) for address in target.hosts[1:]],  # type: ignore[no-untyped-call]
-        require_full_coverage=False,
-        retry=Retry(NoBackoff(), 1),
-        **options,
-    )
+    try:
+        return RedisCluster(
+            url=f"redis://{place}:{port}",
+            startup_nodes=[ClusterNode(*address) for address in target.hosts[1:]],  # type: ignore[no-untyped-call]
+            require_full_coverage=False,
+            retry=Retry(NoBackoff(), 1),
+            **options,
+        )
+    except IndexError:  # redis-py's, for want of a primary
+        raise ClusterDown(f"The cluster {target.name} serves no slots: it has no primary.") from None
 
 
 def _sentinel(target: Target, options: dict[str, Any], guarded_name: str) -> redis.Redis:

@@ -123,11 +123,6 @@ _BY_CLASS: tuple[tuple[type[Exception], type[CacheError], str], ...] = (
     (problems.TimeoutError, TimedOut, "{name} did not answer within the time-out."),
     (TimeoutError, TimedOut, "{name} did not answer within the time-out."),
     (problems.ConnectionError, Unreachable, "{name} cannot be reached."),
-    (
-        problems.RedisClusterException,
-        Unreachable,
-        "The cluster {name} cannot be reached on any of its nodes.",
-    ),
 )
 
 
@@ -147,6 +142,8 @@ def translate(error: Exception, name: str) -> CacheError:
     for source, kind, sentence in _BY_CLASS:
         if isinstance(error, source):
             return kind(sentence.format(name=name))
+    if isinstance(error, problems.RedisClusterException):
+        return _of_cluster(error, name)
     if isinstance(error, OSError):
         return Unreachable(f"{name} cannot be reached.")
     # A server quotes the arguments of a command that it does not know, and AUTH's is the password.
@@ -154,6 +151,18 @@ def translate(error: Exception, name: str) -> CacheError:
     if "unknown command" in text.lower() or "unknown subcommand" in text.lower():
         return ServerError(f"{name} does not know this command: {text[:REPLY_LIMIT]}")
     return ServerError(f"{name} answered: {text[:REPLY_LIMIT]}")
+
+
+def _of_cluster(error: Exception, name: str) -> CacheError:
+    """redis-py wraps what the last of a cluster's nodes has said, and CLUSTER SLOTS refused once more."""
+    cause = error.__cause__
+    if isinstance(cause, problems.RedisClusterException):
+        cause = cause.__context__
+        if "cluster support disabled" in str(cause):
+            return ServerError(f"{name} is no cluster: its server runs alone.", "Write its URL without +cluster.")
+    if isinstance(cause, problems.RedisError | OSError):
+        return translate(cause, name)
+    return ServerError(f"The cluster {name} cannot run this command across its nodes.")
 
 
 def _denied(text: str, name: str) -> Denied:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dashboard.cache.connect import Cache
+from dashboard.cache.connect import Cache, Node
 from dashboard.cache.errors import CacheError, translate
 from dashboard.cache.selection import Selection
 
@@ -38,18 +38,31 @@ class Row:
         return self.pttl_ms / 1000 if self.pttl_ms >= 0 else float(self.pttl_ms)
 
 
-def rows(cache: Cache, keys: Sequence[bytes]) -> dict[bytes, Row]:
-    """Rows of the keys that still exist, in the order given. One pipeline for each primary involved."""
+def rows(cache: Cache, keys: Sequence[bytes], *, seen: bool = False) -> dict[bytes, Row]:
+    """Rows of the keys that still exist, in the order given. One pipeline for each primary involved.
+
+    seen: a walk has just seen these keys, so those of a primary that fails meanwhile have a row
+    without details. Raises CacheError, in that case only if none of the primaries can be asked.
+    """
     columns = _columns(cache)
+    groups = cache.group(keys).values()
     found: dict[bytes, Row] = {}
-    for node, of_node in cache.group(keys).values():
-        commands = [(*words, key) for key in of_node for words in columns.values()]
-        replies = iter(cache.pipeline(node, commands))
-        for key in of_node:
-            row = _row(key, {name: next(replies) for name in columns})
-            if row is not None:
-                found[key] = row
+    errors: list[CacheError] = []
+    for node, of_node in groups:
+        try:
+            found |= _rows_of(cache, node, of_node, columns)
+        except CacheError as error:
+            errors.append(error)
+            found |= {key: Row(key, "", NO_TTL) for key in of_node}
+    if errors and (not seen or len(errors) == len(groups)):
+        raise errors[0]
     return {key: found[key] for key in keys if key in found}
+
+
+def _rows_of(cache: Cache, node: Node, keys: Sequence[bytes], columns: dict[str, tuple[str, ...]]) -> dict[bytes, Row]:
+    replies = iter(cache.pipeline(node, [(*words, key) for key in keys for words in columns.values()]))
+    found = ((key, _row(key, {name: next(replies) for name in columns})) for key in keys)
+    return {key: row for key, row in found if row is not None}
 
 
 def look(cache: Cache, key: bytes) -> Row | None:

@@ -36,7 +36,8 @@ class Namespaces:
 
     @property
     def exact(self) -> bool:
-        return self.plain.exact
+        """Whether every key of every primary was counted."""
+        return self.plain.exact and not self.position.lost
 
 
 def namespaces(cache: Cache, prefix: bytes, separator: bytes, *, seconds: float = 0.25) -> Namespaces:
@@ -47,13 +48,14 @@ def namespaces(cache: Cache, prefix: bytes, separator: bytes, *, seconds: float 
     counts: Counter[bytes] = Counter()
     plain = others = 0
     position = Position()
-    seen: set[bytes] = set()
+    seen: set[int] = set()
     for batch in walk(cache, Selection(glob_escape(prefix) + b"*"), Budget(seconds=seconds)):
         position = batch.position
         for key in batch.keys:
-            if key in seen:
+            mark = hash(key)  # 64 bits, keyed for each process: keys themselves may have 10 kB and more
+            if mark in seen:
                 continue
-            seen.add(key)
+            seen.add(mark)
             name, found, _ = key[len(prefix) :].partition(separator)
             if not found:
                 plain += 1
@@ -69,7 +71,7 @@ def namespaces(cache: Cache, prefix: bytes, separator: bytes, *, seconds: float 
 def _named(
     prefix: bytes, separator: bytes, counts: Counter[bytes], plain: int, others: int, position: Position
 ) -> Namespaces:
-    sample = position.total if position.ended else position.examined
+    sample = position.total if position.ended and not position.lost else position.examined
 
     def estimate(hits: int) -> Estimate:
         return count_from_sample(hits, sample, position.total)

@@ -18,6 +18,7 @@ from typing import Any
 
 from dashboard.cache import keys
 from dashboard.cache.connect import Cache
+from dashboard.cache.errors import CacheError
 from dashboard.cache.keys import Row
 from dashboard.cache.selection import BadSelection, Selection
 from dashboard.cache.walk import Budget, Place, Position, walk
@@ -107,14 +108,14 @@ def search(
         found = keys.look_up(cache, selection)
         return Step(tuple(found), len(found), 0, 0, True, False, None, {}, direct=True)
     position, shown = (state.position, state.shown) if state else (Position(), frozenset[bytes]())
-    # Somebody may have pasted a key that has a `*` or `[` in its name: the list begins with it.
-    fresh = [] if state else [row.key for row in keys.look_up(cache, selection)]
+    fresh = [] if state else _pasted(cache, selection)
     marks = {_mark(key) for key in fresh} | shown
     position, reached = _collect(cache, selection, Budget(seconds=seconds), position, fresh, marks, limit)
-    found_rows = tuple(keys.rows(cache, fresh).values())
+    found_rows = keys.rows(cache, fresh, seen=True)
+    marks -= {_mark(key) for key in fresh if key not in found_rows}  # expired meanwhile
     ended = position.ended
     return Step(
-        rows=found_rows,
+        rows=tuple(found_rows.values()),
         found=len(marks),
         examined=reached,
         total=position.total,
@@ -125,22 +126,33 @@ def search(
     )
 
 
+def _pasted(cache: Cache, selection: Selection) -> list[bytes]:
+    """A key that has a `*` or `[` in its name, pasted as a pattern: the list begins with it."""
+    try:
+        return [row.key for row in keys.look_up(cache, selection)]
+    except CacheError:
+        if len(cache.primaries()) == 1:
+            raise
+        return []  # the walk shows what the other primaries have, and says which is lost
+
+
 def listing(cache: Cache, selection: Selection) -> Iterator[tuple[tuple[Row, ...], Position]]:
     """All rows of a selection, batch by batch, each key once, with the walk's position after each.
 
     For a command line, which has no pages; it holds 8 bytes (and Python's wrapping) of each key listed.
     Raises CacheError where the cache cannot be asked at all.
     """
-    first = keys.look_up(cache, selection)
-    shown = {_mark(row.key) for row in first}
-    if first or not selection.has_wildcard:
-        yield tuple(first), Position()
     if not selection.has_wildcard:
+        yield tuple(keys.look_up(cache, selection)), Position()
         return
+    first = keys.rows(cache, _pasted(cache, selection), seen=True)
+    shown = {_mark(key) for key in first}
+    if first:
+        yield tuple(first.values()), Position()
     for batch in walk(cache, selection, Budget()):
         fresh: list[bytes] = []
         _take(batch.keys, fresh, shown, len(batch.keys))
-        yield tuple(keys.rows(cache, fresh).values()), batch.position
+        yield tuple(keys.rows(cache, fresh, seen=True).values()), batch.position
 
 
 def _collect(

@@ -1,8 +1,8 @@
 """Our static files: addresses that change with the content, and gzip on the way.
 
-Only static files and the figures of the charts are compressed. Pages carry CSRF tokens beside text that a stranger may have chosen
-(a key's name, a pattern in the URL), and compressing those together tells of the one by the other
-(BREACH, 2013).
+Only static files and the figures of the charts are compressed. Pages carry CSRF tokens beside text
+that a stranger may have chosen (a key's name, a pattern in the URL), and compressing those together
+tells of the one by the other (BREACH, 2013).
 """
 
 from __future__ import annotations

@@ -57,9 +57,9 @@ def set_ttl(cache: str, key: str) -> ResponseReturnValue:
     jitter = _jitter(default="0")
     name = from_token(key)
     before = _present(name)
-    with change("key.ttl", subject(name), before=_facts(before), reason=_reason()) as attempt:
+    with change("key.ttl", subject(name), before={"ttl_ms": before.pttl_ms}, reason=_reason()) as attempt:
         retimed = keys.set_ttl(current_cache(), name, seconds, jitter)
-        attempt.done(after=_after(retimed))
+        attempt.done(after={"ttl_ms": retimed.after_ms})
     return _retimed(key, retimed, f"Expires in {duration(retimed.after_ms / 1000)}")
 
 
@@ -72,9 +72,9 @@ def add_jitter(cache: str, key: str) -> ResponseReturnValue:
     before = _present(name)
     if before.pttl_ms == NO_TTL:
         abort(409, "The key never expires, so there is nothing to spread. Set a TTL first.")
-    with change("key.jitter", subject(name), before=_facts(before), reason=_reason()) as attempt:
+    with change("key.jitter", subject(name), before={"ttl_ms": before.pttl_ms}, reason=_reason()) as attempt:
         retimed = keys.set_ttl(current_cache(), name, before.ttl, jitter)
-        attempt.done(after=_after(retimed))
+        attempt.done(after={"ttl_ms": retimed.after_ms})
     return _retimed(key, retimed, f"Expires in {duration(retimed.after_ms / 1000)}")
 
 
@@ -84,9 +84,9 @@ def persist(cache: str, key: str) -> ResponseReturnValue:
     """Take the TTL away: the key stays until it is removed or evicted."""
     name = from_token(key)
     before = _present(name)
-    with change("key.persist", subject(name), before=_facts(before), reason=_reason()) as attempt:
+    with change("key.persist", subject(name), before={"ttl_ms": before.pttl_ms}, reason=_reason()) as attempt:
         retimed = keys.persist(current_cache(), name)
-        attempt.done(after=_after(retimed))
+        attempt.done(after={"ttl_ms": retimed.after_ms})
     return _retimed(key, retimed, "Never expires now")
 
 
@@ -135,10 +135,6 @@ def _present(name: bytes) -> Row:
 
 def _facts(row: Row) -> dict[str, Any]:
     return {"type": row.type, "ttl_ms": row.pttl_ms, "memory": row.memory}
-
-
-def _after(retimed: Retimed) -> dict[str, Any]:
-    return {"ttl_ms": retimed.after_ms}
 
 
 def _retimed(token: str, retimed: Retimed, sentence: str) -> Response:

@@ -19,6 +19,7 @@ from werkzeug.exceptions import HTTPException
 from dashboard.cache import errors
 from dashboard.cache.key_token import BadToken
 from dashboard.cache.selection import BadSelection
+from dashboard.store.errors import StoreError
 
 _log = logging.getLogger(__name__)
 htmx = HTMX()
@@ -90,6 +91,7 @@ def of_cache_error(error: errors.CacheError) -> Problem:
 def init_app(app: Flask) -> None:
     htmx.init_app(app)
     app.register_error_handler(errors.CacheError, lambda error: problem(of_cache_error(error)))
+    app.register_error_handler(StoreError, lambda error: problem(Problem(error.sentence, error.advice, 503)))
     app.register_error_handler(BadSelection, lambda error: problem(Problem(str(error), status=400)))
     app.register_error_handler(BadToken, lambda error: problem(Problem(str(error), status=404)))
     app.register_error_handler(HTTPException, _http_problem)
