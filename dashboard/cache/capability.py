@@ -76,7 +76,7 @@ def _questions(key: bytes) -> dict[str, tuple[object, ...]]:
 
 
 def probe(client: redis.Redis, *, read_only: bool) -> Capabilities:
-    """Ask one server (1 round trip). Raises redis-py's exceptions, and CacheError while it is loading or runs a script."""
+    """Ask one server (1 round trip). Raises redis-py's exceptions, also while it is loading or runs a script."""
     questions = _questions(b"cachedeck:probe:" + secrets.token_hex(8).encode())
     asked = {name: words for name, words in questions.items() if not read_only or only_looks(words)}
     connection: Any = client.connection_pool.make_connection()

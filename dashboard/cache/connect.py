@@ -1,8 +1,7 @@
 """Cache: one configured server, cluster or sentinel-watched primary, reached through redis-py.
 
-Nothing connects before it is used. A connection names itself, asks not to touch what it reads
-(CLIENT NO-TOUCH, Redis 7.2 and Valkey), so that looking does not change what LRU or LFU evicts, and
-on a cache declared read-only it refuses to pack any command that could write, whoever sends it.
+Nothing connects before it is used. What a connection does by itself, and what it refuses to send to a
+cache declared read-only, stands in clients.py.
 """
 
 from __future__ import annotations
@@ -12,29 +11,17 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache as memoise
 from typing import Any, TypeVar
 
 import redis
-from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
-from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
-from redis.exceptions import AskError, MovedError, RedisError, ResponseError
-from redis.exceptions import ConnectionError as Disconnected
-from redis.retry import Retry
-from redis.sentinel import (
-    Sentinel,
-    SentinelConnectionPool,
-    SentinelManagedConnection,
-    SentinelManagedSSLConnection,
-)
+from redis.exceptions import AskError, MovedError, RedisError
 
 from dashboard.cache.capability import Capabilities, probe
-from dashboard.cache.errors import CacheError, ClusterDown, Denied, ReadOnlyCache, translating
-from dashboard.cache.guard import command_name, only_looks
+from dashboard.cache.clients import client_for
+from dashboard.cache.errors import CacheError, Denied, ReadOnlyCache, translating
 from dashboard.cache.target import Target
 
-CLIENT_NAME = "cachedeck"
 TOPOLOGY_SECONDS = 10.0  # how old our picture of a cluster's primaries may be
 CAPABILITY_SECONDS = 60.0  # an ACL can be changed while we are connected
 FAILURE_SECONDS = 2.0
@@ -49,42 +36,6 @@ class Node:
 
     name: str
     client: redis.Redis
-
-
-class _LookingPacker:
-    """Packs commands as the connection's own packer does, but none that could write."""
-
-    def __init__(self, packer: Any, name: str) -> None:
-        self._packer = packer
-        self._name = name
-
-    def pack(self, *arguments: object) -> Any:
-        if not only_looks(arguments):
-            raise ReadOnlyCache(f"{self._name} is declared read-only here: {command_name(arguments)} was not sent.")
-        return self._packer.pack(*arguments)
-
-
-@memoise
-def _connection_class(base: Any, guarded_name: str) -> Any:
-    """`base`, polite (NO-TOUCH), and where a name is given guarded against writing to the cache of that name."""
-
-    class Polite(base):  # type: ignore[misc]
-        def __init__(self, **options: Any) -> None:
-            super().__init__(**options)
-            if guarded_name:
-                self._command_packer = _LookingPacker(self._command_packer, guarded_name)  # type: ignore[has-type]
-
-        def on_connect_check_health(self, check_health: bool = True) -> None:
-            super().on_connect_check_health(check_health=check_health)
-            for words in (("SETNAME", CLIENT_NAME), ("NO-TOUCH", "ON")):
-                self.send_command("CLIENT", *words, check_health=False)
-                with suppress(
-                    ResponseError
-                ):  # an older server (NO-TOUCH: Redis 7.2), or not allowed: both can do without
-                    self.read_response()
-
-    Polite.__name__ = f"Polite{base.__name__}"
-    return Polite
 
 
 class Cache:
@@ -120,7 +71,7 @@ class Cache:
                     raise self._failure[1]  # somebody tried while we waited: do not queue up for one time-out each
                 try:
                     with translating(self.name):
-                        self._client = _connect(self.target)
+                        self._client = client_for(self.target)
                 except CacheError as error:
                     self._failure = (time.monotonic(), error)
                     raise
@@ -271,82 +222,3 @@ class Cache:
             return self.target.service
         host, port = self.target.hosts[0]
         return f"{host}:{port}"
-
-
-def _retry() -> Retry:
-    """Once more, at once, for a connection that died while idle; never after a time-out, which has cost enough."""
-    return Retry(NoBackoff(), 1, supported_errors=(Disconnected,))
-
-
-def _options(target: Target) -> dict[str, Any]:
-    options: dict[str, Any] = {
-        "username": target.username or None,
-        "password": target.password or None,
-        "socket_timeout": target.timeout,
-        "socket_connect_timeout": target.connect_timeout,
-        "protocol": 2,
-    }
-    if target.tls:
-        options["ssl_cert_reqs"] = "required" if target.tls.verify else "none"
-        options["ssl_check_hostname"] = target.tls.verify
-        options["ssl_ca_certs"] = target.tls.ca or None
-        options["ssl_certfile"] = target.tls.cert or None
-        options["ssl_keyfile"] = target.tls.key or None
-    return options
-
-
-def _connect(target: Target) -> redis.Redis | RedisCluster:
-    guarded_name = target.name if target.read_only else ""
-    options = _options(target)
-    base: Any = SSLConnection if target.tls else Connection
-    if target.kind == "cluster":
-        return _cluster(target, options | {"connection_class": _connection_class(base, guarded_name)})
-    if target.kind == "sentinel":
-        return _sentinel(target, options, guarded_name)
-    place: dict[str, Any] = {}
-    if target.socket:
-        base, place["path"] = UnixDomainSocketConnection, target.socket
-    else:
-        place["host"], place["port"] = target.hosts[0]
-    pool = redis.ConnectionPool(
-        connection_class=_connection_class(base, guarded_name), db=target.db, retry=_retry(), **options, **place
-    )
-    return redis.Redis.from_pool(pool)
-
-
-def _cluster(target: Target, options: dict[str, Any]) -> RedisCluster:
-    host, port = target.hosts[0]
-    # The URL form is what lets redis-py take a connection class for a cluster's nodes.
-    place = f"[{host}]" if ":" in host else host
-    try:
-        return RedisCluster(
-            url=f"redis://{place}:{port}",
-            startup_nodes=[ClusterNode(*address) for address in target.hosts[1:]],  # type: ignore[no-untyped-call]
-            require_full_coverage=False,
-            retry=Retry(NoBackoff(), 1),
-            **options,
-        )
-    except IndexError:  # redis-py's, for want of a primary
-        raise ClusterDown(f"The cluster {target.name} serves no slots: it has no primary.") from None
-
-
-def _sentinel(target: Target, options: dict[str, Any], guarded_name: str) -> redis.Redis:
-    own = {
-        "username": target.sentinel_username or None,
-        "password": target.sentinel_password or None,
-        "socket_timeout": target.timeout,
-        "socket_connect_timeout": target.connect_timeout,
-    }
-    if target.tls:
-        own |= {name: value for name, value in options.items() if name.startswith("ssl_")} | {"ssl": True}
-    watchers = Sentinel(list(target.hosts), sentinel_kwargs=own)  # type: ignore[no-untyped-call]
-    base = SentinelManagedSSLConnection if target.tls else SentinelManagedConnection
-    pool = SentinelConnectionPool(  # type: ignore[no-untyped-call]
-        target.service,
-        watchers,
-        connection_class=_connection_class(base, guarded_name),
-        db=target.db,
-        retry=_retry(),
-        **options,
-    )
-    return redis.Redis.from_pool(pool)

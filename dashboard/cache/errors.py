@@ -123,6 +123,7 @@ _BY_CLASS: tuple[tuple[type[Exception], type[CacheError], str], ...] = (
     (problems.TimeoutError, TimedOut, "{name} did not answer within the time-out."),
     (TimeoutError, TimedOut, "{name} did not answer within the time-out."),
     (problems.ConnectionError, Unreachable, "{name} cannot be reached."),
+    (OSError, Unreachable, "{name} cannot be reached."),
 )
 
 
@@ -132,9 +133,9 @@ def translate(error: Exception, name: str) -> CacheError:
     if isinstance(error, problems.NoPermissionError):
         return _denied(text, name)
     reply = f"{getattr(error, 'status_code', None) or ''} {text}".lstrip()
-    for prefix, kind, sentence in _BY_PREFIX:
-        if reply.startswith(prefix):
-            return kind(sentence.format(name=name))
+    known = next((row for row in _BY_PREFIX if reply.startswith(row[0])), None)
+    if known is not None:
+        return known[1](known[2].format(name=name))
     if isinstance(error.__cause__, ssl.SSLCertVerificationError):
         return Unreachable(f"{name} shows a TLS certificate that cannot be verified.", CERTIFICATE_ADVICE)
     if isinstance(error, problems.ConnectionError) and "max number of clients" in text:
@@ -144,13 +145,15 @@ def translate(error: Exception, name: str) -> CacheError:
             return kind(sentence.format(name=name))
     if isinstance(error, problems.RedisClusterException):
         return _of_cluster(error, name)
-    if isinstance(error, OSError):
-        return Unreachable(f"{name} cannot be reached.")
+    return _in_its_words(text, name)
+
+
+def _in_its_words(text: str, name: str) -> ServerError:
     # A server quotes the arguments of a command that it does not know, and AUTH's is the password.
-    text = text.partition(", with args beginning with")[0]
-    if "unknown command" in text.lower() or "unknown subcommand" in text.lower():
-        return ServerError(f"{name} does not know this command: {text[:REPLY_LIMIT]}")
-    return ServerError(f"{name} answered: {text[:REPLY_LIMIT]}")
+    words = text.partition(", with args beginning with")[0][:REPLY_LIMIT]
+    if "unknown command" in words.lower() or "unknown subcommand" in words.lower():
+        return ServerError(f"{name} does not know this command: {words}")
+    return ServerError(f"{name} answered: {words}")
 
 
 def _of_cluster(error: Exception, name: str) -> CacheError:

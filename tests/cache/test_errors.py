@@ -80,7 +80,7 @@ def test_a_denial_names_the_command(reply: str, command: str) -> None:
         (problems.ConnectionError("Error 111 connecting"), errors.Unreachable),
         (ConnectionRefusedError(111, "refused"), errors.Unreachable),
         (socket.gaierror(-2, "Name or service not known"), errors.Unreachable),
-        (problems.RedisClusterException("none of the nodes"), errors.Unreachable),
+        (problems.RedisClusterException("SORT - all keys must map to the same key slot"), errors.ServerError),
         (problems.SlotNotCoveredError("slot 1"), errors.ClusterDown),
         (problems.MaxConnectionsError("Too many connections"), errors.Busy),
         (problems.InvalidResponse("Protocol Error: b'HTTP/1.1'"), errors.ServerError),
@@ -91,6 +91,21 @@ def test_a_failure_of_the_connection_becomes_its_sentence(error: Exception, kind
     found = translate(error, "shop")
     assert type(found) is kind
     assert "shop" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("inner", "kind"),
+    [
+        (problems.ConnectionError("Error 111"), errors.Unreachable),
+        (problems.TimeoutError("Timeout"), errors.TimedOut),
+        (problems.AuthenticationError("invalid username-password pair"), errors.WrongPassword),
+        (problems.BusyLoadingError("Redis is loading"), errors.Loading),
+    ],
+)
+def test_what_keeps_a_cluster_from_being_entered_is_said(inner: Exception, kind: type[CacheError]) -> None:
+    error = problems.RedisClusterException("Redis Cluster cannot be connected.")
+    error.__cause__ = inner
+    assert type(translate(error, "shop")) is kind
 
 
 def test_a_certificate_that_is_not_trusted_is_said() -> None:

@@ -1,0 +1,1 @@
+"""One suite for every way to reach servers: standalone, a cluster of three primaries, through sentinels."""

@@ -1,0 +1,106 @@
+"""What the contract runs on: a cache as configured, and a plain client that arranges and checks behind its back."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+from dashboard.cache.connect import Cache
+from dashboard.cache.target import parse_target
+from tests.programs import wait_until
+from tests.servers import HOST, Server, free_port, start
+
+SERVICE = "mymaster"
+
+
+@dataclass
+class Site:
+    """One managed cache. `servers` hold its primaries; `plain` speaks to all of them and knows nothing of Cachedeck."""
+
+    kind: str
+    url: str
+    servers: list[Server]
+    plain: redis.Redis | redis.RedisCluster
+
+    def open(self, *options: str) -> Cache:
+        """The cache with these options in its URL; the caller closes it."""
+        joined = "&".join(options)
+        return Cache(parse_target(f"shop={self.url}" + (f"?{joined}" if joined else "")))
+
+    def fill(self, keys: Iterable[bytes], value: bytes = b"v", ttl: int | None = None) -> None:
+        """Set many keys, whichever server each belongs to."""
+        pipe = self.plain.pipeline(transaction=False) if self.kind != "cluster" else self.plain.pipeline()
+        for number, key in enumerate(keys, 1):
+            pipe.set(key, value, ex=ttl)
+            if number % 10_000 == 0:
+                pipe.execute()
+        pipe.execute()
+
+    def each(self, *command: object) -> list[object]:
+        """One command to every primary; their replies."""
+        replies = []
+        for server in self.servers:
+            with server.client() as client:
+                replies.append(client.execute_command(*command))
+        return replies
+
+    def calls(self) -> dict[str, int]:
+        """How often each command has been called, refused ones too, on all primaries since `forget_calls`."""
+        counts: dict[str, int] = {}
+        for stats in self.each("INFO", "commandstats"):
+            assert isinstance(stats, dict)
+            for name, facts in stats.items():
+                command = name.removeprefix("cmdstat_")
+                tried = facts["calls"] + facts["rejected_calls"]
+                counts[command] = counts.get(command, 0) + tried
+        return counts
+
+    def forget_calls(self) -> None:
+        self.each("CONFIG", "RESETSTAT")
+
+
+def start_sentinel(primary: Server) -> Server:
+    """A sentinel that watches one primary; returns when it knows it."""
+    port = free_port()
+    folder = primary.folder / "sentinel"
+    folder.mkdir()
+    conf = folder / "sentinel.conf"
+    conf.write_text(
+        f"port {port}\nbind {HOST}\ndir {folder}\nsentinel monitor {SERVICE} {HOST} {primary.port} 1\n"
+        f"sentinel down-after-milliseconds {SERVICE} 60000\n"
+    )
+    return _sentinel(conf, port, folder, primary.binary)
+
+
+def _sentinel(conf: Path, port: int, folder: Path, binary: Path) -> Server:
+    import subprocess
+
+    with (folder / "log").open("ab") as log:
+        process = subprocess.Popen([str(binary), str(conf), "--sentinel"], stdout=log, stderr=subprocess.STDOUT)
+    sentinel = Server(port, folder, process, (), binary)
+    wait_until(lambda: _knows_its_primary(sentinel), "the sentinel knows its primary", 20)
+    return sentinel
+
+
+def _knows_its_primary(sentinel: Server) -> bool:
+    with contextlib.suppress(redis.RedisError), sentinel.client(decode_responses=True) as client:
+        return bool(client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE))
+    return False
+
+
+@contextlib.contextmanager
+def watched_primary() -> Iterator[tuple[Server, Server]]:
+    """(primary, sentinel) for one block."""
+    primary = start()
+    try:
+        sentinel = start_sentinel(primary)
+        try:
+            yield primary, sentinel
+        finally:
+            sentinel.stop()
+    finally:
+        primary.stop()
