@@ -140,13 +140,13 @@ def never_expire(picture: Picture) -> Iterator[Finding]:
         return
     without = whole.get("keys") - whole.get("keys_with_ttl")
     if share < MANY_NEVER_EXPIRE:
-        exact = f"{percent(share)} of the keys never expire" if without else "Every key has a TTL"
+        exact = f"{_capital(percent(share))} of the keys never expire" if without else "Every key has a TTL"
         yield Finding("ok", f"{exact} ({count(whole.get('keys'))} keys).")
         return
     evicts_them = all(one.policy.startswith("allkeys-") and one.latest.get("maxmemory") for one in picture.fresh)
     yield Finding(
         "info" if evicts_them else "warning",
-        f"{percent(share)} of the keys never expire ({count(without)} of {count(whole.get('keys'))}).",
+        f"{_capital(percent(share))} of the keys never expire ({count(without)} of {count(whole.get('keys'))}).",
         "They go only when they are evicted." if evicts_them else "Nothing ever removes them: give them a TTL.",
         "keys",
     )
@@ -232,3 +232,8 @@ def _ratio(one: Span) -> float:
 
 def _excess(one: Span) -> float:
     return one.latest.get("used_memory_rss") - one.latest.get("used_memory")
+
+
+def _capital(words: str) -> str:
+    """The same as the beginning of a sentence: 'under 0.1 %' needs a capital, '31 %' does not."""
+    return words[:1].upper() + words[1:]
