@@ -136,7 +136,7 @@ def translate(error: Exception, name: str) -> CacheError:
     known = next((row for row in _BY_PREFIX if reply.startswith(row[0])), None)
     if known is not None:
         return known[1](known[2].format(name=name))
-    if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+    if isinstance(error.__cause__ or error.__context__, ssl.SSLCertVerificationError):
         return Unreachable(f"{name} shows a TLS certificate that cannot be verified.", CERTIFICATE_ADVICE)
     if isinstance(error, problems.ConnectionError) and "max number of clients" in text:
         return Busy(f"{name} has reached its maximum number of clients.", "Close clients or raise maxclients.")

@@ -110,7 +110,7 @@ def test_what_keeps_a_cluster_from_being_entered_is_said(inner: Exception, kind:
 
 def test_a_certificate_that_is_not_trusted_is_said() -> None:
     error = problems.ConnectionError("Error 1 connecting to h:6380.")
-    error.__cause__ = ssl.SSLCertVerificationError(1, "certificate verify failed: self-signed certificate")
+    error.__context__ = ssl.SSLCertVerificationError(1, "certificate verify failed: self-signed certificate")
     found = translate(error, "shop")
     assert isinstance(found, errors.Unreachable)
     assert "certificate" in found.sentence
