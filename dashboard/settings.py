@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     web_threads: int = Field(16, ge=2, le=256, description="Threads of the web process.")
     demo_rate: int = Field(150, ge=1, le=5000, description="Requests per second of the demo traffic of `cachedeck up`.")
     embedded_maxmemory: str = Field(
-        "24mb",
+        "16mb",
         pattern=r"^\d+(kb|mb|gb)?$",
         description="maxmemory of the Valkey server that `cachedeck up` brings.",
     )
