@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import json
 
 import pytest
@@ -105,7 +106,7 @@ def test_export_goes_on_over_its_pages(told: Store, monkeypatch: pytest.MonkeyPa
 def test_export_ends_where_the_trail_ended_when_it_began(told: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trail, "EXPORT_PAGE", 1)
     exported = []
-    for entry in audit.export(told, Filters()):
+    for entry in itertools.islice(audit.export(told, Filters()), 10):
         tell(told, "new")
         exported.append(entry.subject)
     assert exported == ["api:User:1", "api:user:2", "sess_1", "sess%2", "alice2"]

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
-from dashboard.store import engine, migrate, operators
+from dashboard.store import engine, migrate, operators, sqlite_file
 from dashboard.store.engine import Store, open_store
 from dashboard.store.errors import StoreUnavailable, StoreUnusable
 from dashboard.store.schema import Base, LockRow
@@ -41,6 +41,30 @@ def test_several_threads_open_a_fresh_database_at_once(url: str) -> None:
     assert [operators.all_operators(store) for store in stores] == [[]] * 6
     for store in stores:
         store.close()
+
+
+def test_it_waits_for_another_process_that_switches_to_wal_mode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = ["locked", "locked"]
+    switch = sqlite_file._switch
+
+    def locked_at_first(engine: Engine) -> str:
+        if answers:
+            raise sqlite3.OperationalError(f"database is {answers.pop()}")
+        return switch(engine)
+
+    monkeypatch.setattr(sqlite_file, "_switch", locked_at_first)
+    open_store(sqlite_url(tmp_path / "cachedeck.db")).close()
+    assert answers == []
+
+
+def test_it_goes_on_where_the_file_system_allows_no_wal_mode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sqlite_file, "_switch", lambda _engine: "delete")
+    open_store(sqlite_url(tmp_path / "cachedeck.db")).close()
+    assert "allows no WAL mode" in caplog.text
 
 
 def test_migrations_make_the_tables_of_the_schema(store: Store) -> None:
@@ -242,7 +266,7 @@ def test_a_child_process_opens_connections_of_its_own(tmp_path: Path) -> None:
     script = f"""
 import os
 from dashboard.store.engine import open_store
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
 store = open_store({sqlite_url(tmp_path / "cachedeck.db")!r})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -181,3 +182,26 @@ def test_admins_who_demote_each_other_at_once_leave_one(url: str, store: Store) 
     assert sorted(together(4, demote, url)) == [False, True, True, True]
     roles = sorted(one.role for one in operators.all_operators(store))
     assert roles == [Role.VIEWER] * 3 + [Role.ADMIN]
+
+
+def test_a_demotion_that_is_not_committed_yet_counts(store: Store) -> None:
+    for name in ("admin", "second"):
+        operators.add(store, name, PASSWORD, Role.ADMIN)
+    refused: list[LastAdmin] = []
+
+    def demote_the_second() -> None:
+        try:
+            operators.set_role(store, 2, Role.VIEWER)
+        except LastAdmin as refusal:
+            refused.append(refusal)
+
+    thread = threading.Thread(target=demote_the_second)
+    with store.write("operators") as session:
+        session.get_one(OperatorRow, 1).role = Role.VIEWER
+        session.flush()
+        thread.start()
+        # It would be through by then if it did not wait for this block's end.
+        thread.join(0.5)
+    thread.join()
+    assert len(refused) == 1
+    assert [one.role for one in operators.all_operators(store)] == [Role.VIEWER, Role.ADMIN]

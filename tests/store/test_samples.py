@@ -111,6 +111,11 @@ def test_both_ends_of_the_range_belong_to_it(store: Store) -> None:
     assert times(samples.load(store, "main", START + 4.1, START + 8.1, now=START)) == [6.0, 8.0]
 
 
+def test_a_sample_whose_slot_began_before_the_range_belongs_to_it(store: Store) -> None:
+    samples.save(store, [sample(START + 19.5)], period=10)
+    assert times(samples.load(store, "main", START + 19, now=START)) == [19.5]
+
+
 def test_the_latest_is_one_of_each_node(store: Store) -> None:
     samples.save(store, series(START, START + 60, node="a") + series(START, START + 40, node="b"))
     samples.save(store, [sample(START + 100, "c", "other")])
@@ -139,9 +144,9 @@ def test_compacting_again_changes_nothing(store: Store) -> None:
 
 
 def test_it_does_not_matter_how_often_it_is_compacted(store: Store) -> None:
-    live(store, START, START + 2 * HOUR, compact_every=61.0, step=1.0)
+    live(store, START, START + 2 * HOUR, compact_every=65.0, step=5.0)
     often = samples.load(store, "main", START, resolution=QUARTER, now=START + 2 * HOUR)
-    samples.save(store, series(START, START + 2 * HOUR, step=1.0, cache="rarely"))
+    samples.save(store, series(START, START + 2 * HOUR, step=5.0, cache="rarely"))
     samples.compact(store, START + 2 * HOUR)
     rarely = samples.load(store, "rarely", START, resolution=QUARTER, now=START + 2 * HOUR)
     assert len(often) == 8
@@ -179,7 +184,16 @@ def test_samples_of_a_clock_that_was_wrong_are_dropped_and_stop_nothing(store: S
     samples.save(store, series(START, START + 120))
     samples.compact(store, START + 120)
     assert times(samples.latest(store, "main")) == [118.0]
-    assert times(samples.load(store, "main", START, resolution=MINUTE)) == [58.0, 118.0]
+    samples.compact(store, START + 121)
+    assert counts(store) == {RAW: 60, MINUTE: 2}
+
+
+def test_compacting_goes_on_after_the_clock_was_set_back_by_less_than_an_hour(store: Store) -> None:
+    samples.save(store, [sample(START + 1800)])
+    samples.compact(store, START + 1900)
+    samples.save(store, series(START, START + 120))
+    samples.compact(store, START + 120)
+    assert counts(store) == {RAW: 61, MINUTE: 3}
 
 
 def test_what_a_worker_missed_to_compact_is_made_up_for(store: Store) -> None:
