@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+START_SECONDS = 120.0  # what a test waits for a program to come up, on a machine that does much else
 STOP_SECONDS = 12.0  # what a test waits for an end; the promise is 5, on a machine that does nothing else
 CACHEDECK = (sys.executable, "-m", "dashboard")
 
@@ -59,7 +60,7 @@ class Running:
     def output(self) -> str:
         return "".join(self.lines)
 
-    def has_said(self, text: str, seconds: float = 60.0) -> str:
+    def has_said(self, text: str, seconds: float = START_SECONDS) -> str:
         """Wait for a text in the output and give the whole output."""
         wait_until(lambda: text in self.output() or self.process.poll() is not None, text, seconds)
         assert text in self.output(), f"ended without {text!r}: {self.output()}"

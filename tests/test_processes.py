@@ -23,13 +23,15 @@ PARENT = (
 FAILS = "import sys, time; time.sleep(0.5); print('dying words', flush=True); sys.exit(3)"
 
 
-def _supervisor(tmp_path: Path, **programs: str) -> list[str]:
-    """A program that runs these: name -> Python source."""
+def _supervisor(tmp_path: Path, patience: float = PATIENCE_SECONDS, **programs: str) -> list[str]:
+    """A program that runs these: name -> Python source; `patience` in seconds as it gives hung ones."""
     script = tmp_path / "supervisor.py"
     script.write_text(
         "import sys\n"
         f"sys.path.insert(0, {str(ROOT)!r})\n"
+        "from dashboard import processes\n"
         "from dashboard.processes import Processes, Program\n"
+        f"processes.PATIENCE_SECONDS = {patience}\n"
         f"programs = [Program(name, (sys.executable, '-c', code)) for name, code in {programs!r}.items()]\n"
         "sys.exit(Processes(programs).run(lambda: True, lambda: print('ready', flush=True)))\n"
     )
@@ -88,7 +90,7 @@ def test_when_one_ends_all_end(tmp_path: Path) -> None:
     with running(_supervisor(tmp_path, fails=FAILS, calm=CALM), dict(os.environ)) as program:
         program.has_said("| calm")
         children = descendants(program.pid)
-        assert program.end(10) == 1
+        assert program.end(STOP_SECONDS) == 1
     assert "dying words" in program.output()
     assert "fails ended with exit code 3." in program.output()
     _all_gone(children)
@@ -99,18 +101,18 @@ def test_the_children_of_one_that_ended_are_ended_too(tmp_path: Path) -> None:
     with running(programs, dict(os.environ)) as program:
         program.has_said("| parent")
         children = descendants(program.pid)
-        assert program.end(10) == 1
+        assert program.end(STOP_SECONDS) == 1
     assert len(children) == 3
     _all_gone(children)
 
 
 def test_a_second_ctrl_c_does_not_wait(tmp_path: Path) -> None:
-    with running(_supervisor(tmp_path, hung=HUNG), dict(os.environ)) as program:
+    with running(_supervisor(tmp_path, patience=600, hung=HUNG), dict(os.environ)) as program:
         program.has_said("| hung")
         program.process.send_signal(signal.SIGINT)
         program.has_said("Stopping.")
         program.process.send_signal(signal.SIGINT)
-        assert program.end(PATIENCE_SECONDS) == 0
+        assert program.end(STOP_SECONDS) == 0
     assert "killed" in program.output()
 
 

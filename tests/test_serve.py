@@ -14,6 +14,7 @@ import pytest
 
 from tests.programs import (
     CACHEDECK,
+    START_SECONDS,
     STOP_SECONDS,
     Running,
     alive,
@@ -95,7 +96,7 @@ def test_a_taken_port_is_one_sentence(tmp_path: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with running([*CACHEDECK, "web"], environment(tmp_path, CACHEDECK_PORT=str(port))) as program:
-            assert program.end(30) == 1
+            assert program.end(START_SECONDS) == 1
     assert program.output().strip() == (
         f"Port {port} of {HOST} is taken by another program. Stop it, or set CACHEDECK_PORT."
     )

@@ -19,6 +19,7 @@ import redis
 
 from tests.programs import (
     CACHEDECK,
+    START_SECONDS,
     STOP_SECONDS,
     Running,
     alive,
@@ -139,7 +140,7 @@ def test_each_process_has_its_name_in_the_log(up: Up) -> None:
 
 def test_a_second_one_on_the_same_data_is_refused(up: Up) -> None:
     with running([*CACHEDECK, "up"], environment(up.data, CACHEDECK_PORT=str(free_port()))) as second:
-        assert second.end(30) == 1
+        assert second.end(START_SECONDS) == 1
     assert second.output().startswith(f"Another `cachedeck up` (process {up.program.pid}) runs on {up.data}.")
     assert second.output().count("\n") == 1
 
@@ -150,7 +151,7 @@ def test_a_taken_port_is_refused_before_anything_starts(tmp_path: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with running([*CACHEDECK, "up"], environment(tmp_path, CACHEDECK_PORT=str(port))) as program:
-            assert program.end(30) == 1
+            assert program.end(START_SECONDS) == 1
     assert program.output() == f"Port {port} of {HOST} is taken by another program. Stop it, or set CACHEDECK_PORT.\n"
     assert not (tmp_path / "valkey").exists()
 
