@@ -67,17 +67,27 @@ def _rows_of(cache: Cache, node: Node, keys: Sequence[bytes], columns: dict[str,
 
 def look(cache: Cache, key: bytes) -> Row | None:
     """One key's row; None where it does not exist. One round trip. Raises CacheError."""
-    return rows(cache, [key]).get(key)
+    return _sure(cache, rows(cache, [key])).get(key)
 
 
 def look_up(cache: Cache, selection: Selection) -> list[Row]:
     """The keys that a pattern names letter by letter and that meet the selection's other conditions.
 
     This is how a pattern without wildcards is answered: at once and certainly, however many keys
-    there are. One round trip for each primary involved (at most two).
+    there are. One round trip for each primary involved (at most two). Raises CacheError, also where
+    the server would not tell whether there is such a key.
     """
-    named = rows(cache, selection.literals).values()
+    named = _sure(cache, rows(cache, selection.literals)).values()
     return [row for row in named if selection.takes_type(row.type) and selection.takes_ttl(row.pttl_ms)]
+
+
+def _sure(cache: Cache, found: dict[bytes, Row]) -> dict[bytes, Row]:
+    """The rows, of keys that do exist. Raises what a list keeps to itself: why a key could not be asked about."""
+    for row in found.values():
+        if not row.type:
+            cache.execute("TYPE", row.key)
+            cache.execute("PTTL", row.key)
+    return found
 
 
 def _columns(cache: Cache) -> dict[str, tuple[str, ...]]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from dashboard.cache import keys
 from dashboard.cache.connect import Cache
-from dashboard.cache.errors import CacheError
+from dashboard.cache.errors import CacheError, Denied
 from dashboard.cache.keys import Row
 from dashboard.cache.selection import BadSelection, Selection
 from dashboard.cache.walk import Budget, Place, Position, walk
@@ -130,6 +130,8 @@ def _pasted(cache: Cache, selection: Selection) -> list[bytes]:
     """A key that has a `*` or `[` in its name, pasted as a pattern: the list begins with it."""
     try:
         return [row.key for row in keys.look_up(cache, selection)]
+    except Denied:
+        return []  # a user with a prefix of his own need not be allowed a key of this name
     except CacheError:
         if len(cache.primaries()) == 1:
             raise
