@@ -108,9 +108,7 @@ def _context(
         "selection": selection,
         "query": selection.to_query(),
         "step": step,
-        "rows": [
-            (row, printable(row.key), url_for("key.show", cache=name, key=to_token(row.key))) for row in step_rows
-        ],
+        "rows": [(row, printable(row.key), _link(name, row.key, selection)) for row in step_rows],
         "read_at": time.time(),
         "stopped": stopped,
         # The page is full; further rows only when they are asked for.
