@@ -59,6 +59,8 @@ window.Cachedeck = (() => {
   const navigation = performance.getEntriesByType("navigation")[0];
   const answered = navigation && navigation.responseStart ? performance.timeOrigin + navigation.responseStart : Date.now();
   setNow(Number.parseFloat(document.body.dataset.now), answered / 1000);
+  // What came with the page is as old as the page: only what is swapped in later tells the time anew.
+  for (const known of document.querySelectorAll("main [data-now]")) known.dataset.nowSeen = "true";
   document.addEventListener("htmx:after:swap", () => {
     const fresh = document.querySelector("main [data-now]");
     if (fresh && !fresh.dataset.nowSeen) {
