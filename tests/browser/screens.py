@@ -1,0 +1,107 @@
+"""Every screen there is, each in the states that look different: for what must hold on all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from playwright.sync_api import Page, expect
+
+from dashboard.cache.key_token import to_token
+from dashboard.store.operators import Role
+from tests.browser.keyspace import SHOWN
+from tests.browser.site import Site
+
+Act = Callable[[Page], None]
+
+
+@dataclass(frozen=True)
+class Screen:
+    """`ready` is a selector of what is there when the page has all its parts; `act` brings it into its state."""
+
+    path: str
+    ready: str = "main"
+    role: Role | None = Role.ADMIN
+    status: int = 200
+    act: Act | None = None
+
+
+def dialog(name: str) -> Act:
+    def open_it(page: Page) -> None:
+        page.get_by_role("button", name=name).first.click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+
+    return open_it
+
+
+def _help(page: Page) -> None:
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+
+def _details(page: Page) -> None:
+    page.locator("tbody summary").first.click()
+
+
+def _refused(page: Page) -> None:
+    page.get_by_label("Name").fill("otto")
+    page.get_by_label("Password").fill("not the password")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+
+
+def _key(name: bytes, cache: str = "main") -> str:
+    return f"/caches/{cache}/keys/{to_token(name)}"
+
+
+_TREE = "#namespaces li"
+_CHARTS = "figure[data-chart=clients] canvas"
+
+SCREENS: dict[str, Screen] = {
+    "login": Screen("/login", role=None),
+    "login refused": Screen("/login", role=None, status=401, act=_refused),
+    "overview": Screen("/caches/main/", _CHARTS),
+    "overview of a cluster": Screen("/caches/shards/", _CHARTS),
+    "overview of production": Screen("/caches/live/", _CHARTS),
+    "overview of a server that is down": Screen("/caches/down/", "#live .finding-critical"),
+    "keys": Screen("/caches/main/keys", _TREE),
+    "keys of a read-only cache": Screen("/caches/frozen/keys", _TREE),
+    "keys, hostile": Screen("/caches/hostile/keys", _TREE),
+    "keys, none matches": Screen("/caches/main/keys?pattern=nothing:*", ".empty"),
+    "keys, none exists": Screen("/caches/empty/keys", ".empty"),
+    "keys of a server that is down": Screen("/caches/down/keys", ".alert", status=503),
+    **{f"key, {kind}": Screen(_key(name), "#value") for kind, name in SHOWN.items()},
+    "key, in hexadecimal": Screen(_key(SHOWN["gzip"]) + "?view=hex", "#value pre"),
+    "key, long name": Screen(_key(b"x" * 10_000, "hostile"), "#value"),
+    "key, missing": Screen(_key(b"never:was"), ".empty", status=404),
+    "dialog, set TTL": Screen(_key(SHOWN["json"]), act=dialog("Set TTL…")),
+    "dialog, jitter": Screen(_key(SHOWN["json"]), act=dialog("Add jitter…")),
+    "dialog, persist": Screen(_key(SHOWN["json"]), act=dialog("Persist…")),
+    "dialog, remove on production": Screen(_key(SHOWN["json"], "live"), act=dialog("Remove…")),
+    "dialog, keyboard": Screen("/audit", act=_help),
+    "dialog, add operator": Screen("/operators", act=dialog("Add operator")),
+    "dialog, change operator": Screen("/operators", act=dialog("Change otto")),
+    "audit": Screen("/audit", "tbody tr"),
+    "audit, details": Screen("/audit", "tbody tr", act=_details),
+    "audit, none matches": Screen("/audit?actor=nobody", ".empty"),
+    "operators": Screen("/operators", "tbody tr"),
+    "account": Screen("/account"),
+    "problem": Screen("/caches/nothing-of-that-name/", ".alert", status=404),
+    "not for this role": Screen("/operators", ".alert", role=Role.VIEWER, status=403),
+}
+
+
+def furnish(site: Site) -> None:
+    """What some screens show and other tests take away: hostile keys."""
+    with site.client("hostile") as client:
+        for name in (b"<b>bold</b>", b"\xff\xfe\x00", b"", b"x" * 10_000, "user:\u202egnp.exe".encode()):
+            client.set(name, b"value", ex=3600)
+
+
+def show(page: Page, screen: Screen) -> None:
+    """Wait until the screen is as it stays. The page has been opened at its path."""
+    expect(page.locator(screen.ready).first).to_be_visible()
+    if page.locator("#health").count():
+        expect(page.locator("#health .badge")).to_have_count(1)
+    if screen.act:
+        screen.act(page)

@@ -1,0 +1,77 @@
+"""What holds on every screen: it can be used by everybody, at any width, in light and in dark."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.axe import violations
+from tests.browser.conftest import OpenPage
+from tests.browser.screens import SCREENS, furnish, show
+from tests.browser.site import Site
+from tests.browser.watch import Watch
+
+OVERFLOWING = """() => {
+  const wide = document.scrollingElement.scrollWidth - innerWidth;
+  if (wide <= 0) return [];
+  const all = [...document.querySelectorAll("body *")];
+  const guilty = all.filter((one) => one.getBoundingClientRect().right > innerWidth + 1);
+  return [`${wide} px too wide`, ...guilty.slice(0, 5).map((one) => one.outerHTML.slice(0, 120))];
+}"""
+
+
+@pytest.fixture
+def changed(site: Site, open_page: OpenPage) -> None:
+    """Hostile keys, and an entry in the audit trail."""
+    furnish(site)
+    page = open_page("/caches/hostile/keys/~")
+    page.get_by_role("button", name="Set TTL…").click()
+    page.get_by_label("Expires in").fill("1h")
+    page.get_by_label("Reason").first.fill("made for the tests")
+    page.get_by_role("button", name="Set the TTL of 1 key").click()
+    expect(page.locator("#results")).to_contain_text("Expires in")
+
+
+def opened(name: str, open_page: OpenPage, watch: Watch, **options: object) -> Page:
+    screen = SCREENS[name]
+    if screen.status != 200:
+        watch.expect_status(screen.status, 422)
+    page = open_page(screen.path, screen.role, **options)
+    show(page, screen)
+    return page
+
+
+@pytest.mark.parametrize("name", SCREENS)
+class TestAccessibility:
+    def test_axe_finds_nothing_serious_in_light_and_in_dark(
+        self, name: str, open_page: OpenPage, watch: Watch, axe: str, changed: None
+    ) -> None:
+        page = opened(name, open_page, watch, color_scheme="light")
+        assert violations(page, axe) == []
+        page.emulate_media(color_scheme="dark")
+        assert violations(page, axe, only_colour=True) == []
+
+
+@pytest.mark.parametrize("name", SCREENS)
+class TestWidth:
+    def test_no_width_makes_the_page_scroll_sideways(
+        self, name: str, open_page: OpenPage, watch: Watch, changed: None
+    ) -> None:
+        page = opened(name, open_page, watch, viewport={"width": 900, "height": 800})
+        assert page.evaluate(OVERFLOWING) == []
+        page.set_viewport_size({"width": 390, "height": 800})
+        assert page.evaluate(OVERFLOWING) == []
+
+
+@pytest.mark.parametrize("width", [390, 860])
+def test_on_a_narrow_screen_the_rail_is_a_drawer(open_page: OpenPage, width: int) -> None:
+    page = open_page("/caches/main/keys", viewport={"width": width, "height": 800})
+    audit = page.get_by_role("link", name="Audit")
+    expect(audit).not_to_be_in_viewport()
+    page.get_by_role("button", name="Menu").click()
+    expect(audit).to_be_in_viewport()
+    page.keyboard.press("Escape")
+    expect(audit).not_to_be_in_viewport()
+    page.get_by_role("button", name="Menu").click()
+    audit.click()
+    expect(page.locator("h1")).to_have_text("Audit")
