@@ -10,7 +10,6 @@ from gunicorn.errors import AppImportError
 from dashboard.leash import die_with_parent
 from dashboard.listening import BACKLOG, home, listen
 from dashboard.settings import BadSettings
-from dashboard.store.errors import StoreError
 
 if TYPE_CHECKING:
     import socket
@@ -49,7 +48,9 @@ class _Web(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Flask:
         """The application, in the process that serves it. What is wrong is printed and ends the server (code 4)."""
-        from dashboard import create_app  # noqa: PLC0415 (only the worker process loads the application)
+        # Only the serving process loads the application and what it needs.
+        from dashboard import create_app  # noqa: PLC0415
+        from dashboard.store.errors import StoreError  # noqa: PLC0415
 
         try:
             return create_app(self._settings)
