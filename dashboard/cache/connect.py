@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ from redis.exceptions import AskError, MovedError, RedisError
 
 from dashboard.cache.capability import Capabilities, probe
 from dashboard.cache.clients import client_for
-from dashboard.cache.errors import CacheError, Denied, ReadOnlyCache, translating
+from dashboard.cache.errors import CacheError, Denied, ReadOnlyCache, TimedOut, translating
 from dashboard.cache.target import Target
 
 TOPOLOGY_SECONDS = 10.0  # how old our picture of a cluster's primaries may be
@@ -51,6 +51,7 @@ class Cache:
         self._failure: tuple[float, CacheError] | None = None
         self._topology_at = 0.0
         self._answering = ""
+        self._silent: dict[str, float] = {}  # primaries that timed out, by name, and when
         self._capabilities: tuple[float, Capabilities | CacheError] | None = None
         self._policy: tuple[float, str] | None = None
 
@@ -115,15 +116,31 @@ class Cache:
     def execute(self, *arguments: Any, node: Node | None = None) -> Any:
         """One command, to `node` or to where its key lives; the reply as redis-py gives it."""
         client: Any = node.client if node else self.client
-        with translating(self.name):
+        with self._asking(node.name if node else self._single_name()):
             return client.execute_command(*arguments)
+
+    @contextmanager
+    def _asking(self, node: str) -> Iterator[None]:
+        """Translate errors; and a primary that timed out is not asked again for FAILURE_SECONDS.
+
+        A page asks for several things one after the other, and would wait for each of them.
+        """
+        if time.monotonic() - self._silent.get(node, -FAILURE_SECONDS) < FAILURE_SECONDS:
+            raise TimedOut(f"{self.name} did not answer within the time-out.")
+        try:
+            with translating(self.name):
+                yield
+        except TimedOut:
+            if node:
+                self._silent[node] = time.monotonic()
+            raise
 
     def pipeline(self, node: Node, commands: Sequence[Sequence[Any]]) -> list[Any]:
         """Commands to one primary in one round trip. A command's error stands in the list as an exception.
 
         In a cluster, a command whose slot has moved is sent again to where it is now (1 more round trip each).
         """
-        with translating(self.name):
+        with self._asking(node.name):
             pipe: Any = node.client.pipeline(transaction=False)
             for command in commands:
                 pipe.execute_command(*command)
@@ -172,7 +189,7 @@ class Cache:
 
     def _probe(self) -> Capabilities | CacheError:
         def asked(node: Node) -> Capabilities:
-            with translating(self.name):
+            with self._asking(node.name):
                 return probe(node.client, read_only=self.target.read_only)
 
         try:
@@ -216,6 +233,9 @@ class Cache:
                 client.connection_pool.disconnect()
 
     def _single_name(self) -> str:
+        """Of the one primary, "" for a cluster."""
+        if self.target.kind == "cluster":
+            return ""
         if self.target.socket:
             return self.target.socket
         if self.target.kind == "sentinel":

@@ -236,6 +236,21 @@ def test_a_server_that_answers_again(server: Server) -> None:
         assert cache.execute("STRLEN", "k") == 1
 
 
+def test_a_server_that_timed_out_is_not_waited_for_again_and_again(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page asks for several things: after the first time-out the rest fails at once, for a short while."""
+    monkeypatch.setattr(connect, "FAILURE_SECONDS", 600.0)
+    with opened(url_of(server)) as cache:
+        goes_on(cache)
+        with stopped(server):
+            refuses(cache, {"look": LOOKS["look"]}, TimedOut, "did not answer")
+        # It would answer now, but is not asked.
+        refuses(cache, {"look": LOOKS["look"]} | ACTS, TimedOut, "did not answer")
+        monkeypatch.setattr(connect, "FAILURE_SECONDS", 0.0)
+        goes_on(cache)
+
+
 def test_a_server_that_stops_in_the_middle_of_a_walk(server: Server) -> None:
     with plain(server) as client:
         client.mset({f"k:{number}": "v" for number in range(2000)})

@@ -30,7 +30,8 @@ def _all(cache: Cache, selection: Selection, **options: float) -> list[bytes]:
 
 
 def test_no_key_is_shown_twice_and_none_is_missed(shop: Cache, site: Site) -> None:
-    wanted = [b"key:%d" % number for number in range(MANY)]
+    many = MANY if site.kind == "standalone" else MANY // 5
+    wanted = [b"key:%d" % number for number in range(many)]
     site.fill(wanted)
     steps = list(_pages(shop, Selection(b"*"), limit=2500))
     shown = [row.key for step in steps for row in step.rows]
@@ -39,24 +40,21 @@ def test_no_key_is_shown_twice_and_none_is_missed(shop: Cache, site: Site) -> No
     assert all(len(step.rows) <= 2500 for step in steps)
     assert [step.complete for step in steps] == [False] * (len(steps) - 1) + [True]
     assert [step.found for step in steps] == sorted(step.found for step in steps)
-    assert steps[-1].found == steps[-1].examined == steps[-1].total == MANY
+    assert steps[-1].found == steps[-1].examined == steps[-1].total == many
 
 
 def test_no_key_is_shown_twice_while_tables_grow_and_shrink(shop: Cache, site: Site) -> None:
     stay = [b"stay:%d" % number for number in range(3000)]
     site.fill(stay)
+    guests = [b"guest:%d" % guest for guest in range(15_000)]
     shown: list[bytes] = []
     for number, step in enumerate(_pages(shop, Selection(b"stay:*"), limit=100)):
         shown += [row.key for row in step.rows]
         # Each round makes the tables several times larger or smaller, so that they are rehashed under the search.
-        guests = [b"guest:%d" % guest for guest in range(15_000)] if number % 8 == 0 else []
-        if guests:
+        if number % 8 == 0:
             site.fill(guests)
         elif number % 8 == 4:
-            for server in site.servers:
-                with server.client() as client:
-                    for key in client.scan_iter(b"guest:*", count=5000):
-                        client.unlink(key)
+            site.remove(guests)
     assert len(shown) == len(set(shown))
     assert set(shown) == set(stay)
 
