@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flask import Flask
-from werkzeug.middleware.proxy_fix import ProxyFix
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from flask import Flask
 
     from dashboard.settings import Settings
 
@@ -27,6 +25,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     Raises BadSettings where a setting cannot be used. Connects to no cache; opens (and migrates) the
     store. Starts no threads and no processes: the worker is `cachedeck worker`.
     """
+    from flask import Flask
+
     from dashboard.cache.connect import Cache
     from dashboard.settings import load_settings, prepare_data_folder, secret_key
     from dashboard.store.engine import open_store
@@ -59,6 +59,8 @@ def _folder(name: str) -> str:
 
 
 def _place_behind_proxies(app: Flask, settings: Settings) -> None:
+    from werkzeug.middleware.proxy_fix import ProxyFix
+
     inner: WSGIApplication = app.wsgi_app
     if settings.url_prefix:
         inner = _Prefixed(inner, settings.url_prefix)
