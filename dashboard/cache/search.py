@@ -8,7 +8,6 @@ must not.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 import zlib
@@ -53,7 +52,7 @@ def state_from_text(text: str) -> State:
         places = {str(name): _place(raw) for name, raw in json.loads(body[4 : 4 + size]).items()}
         marks = body[4 + size :]
         shown = frozenset(marks[at : at + _MARK_BYTES] for at in range(0, len(marks), _MARK_BYTES))
-    except (ValueError, TypeError, AttributeError, KeyError, binascii.Error, zlib.error, RecursionError):
+    except (ValueError, OverflowError, TypeError, AttributeError, KeyError, zlib.error, RecursionError):
         raise BadSelection("This search cannot go on: its state is damaged. Search again.") from None
     return State(Position(places), shown)
 
