@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from playwright.sync_api import Page, expect
 
-from dashboard.cache.key_token import to_token
+from dashboard.cache.key_token import printable, to_token
+from dashboard.store import audit
+from dashboard.store.audit import Change
+from dashboard.store.engine import open_store
 from dashboard.store.operators import Role
 from tests.browser.keyspace import SHOWN
 from tests.browser.site import Site
@@ -54,6 +58,7 @@ def _key(name: bytes, cache: str = "main") -> str:
     return f"/caches/{cache}/keys/{to_token(name)}"
 
 
+LONG = b"x" * 10_000
 _TREE = "#namespaces li"
 _CHARTS = "figure[data-chart=clients] canvas"
 
@@ -64,15 +69,16 @@ SCREENS: dict[str, Screen] = {
     "overview of a cluster": Screen("/caches/shards/", _CHARTS),
     "overview of production": Screen("/caches/live/", _CHARTS),
     "overview of a server that is down": Screen("/caches/down/", "#live .finding-critical"),
-    "keys": Screen("/caches/main/keys", _TREE),
-    "keys of a read-only cache": Screen("/caches/frozen/keys", _TREE),
+    "keys": Screen("/caches/main/keys?pattern=[egjlqst]*", _TREE),
+    "keys of a read-only cache": Screen("/caches/frozen/keys?pattern=api:user:1?", _TREE),
+    "keys, more than a page": Screen("/caches/main/keys", "#search-status button"),
     "keys, hostile": Screen("/caches/hostile/keys", _TREE),
     "keys, none matches": Screen("/caches/main/keys?pattern=nothing:*", ".empty"),
     "keys, none exists": Screen("/caches/empty/keys", ".empty"),
     "keys of a server that is down": Screen("/caches/down/keys", ".alert", status=503),
     **{f"key, {kind}": Screen(_key(name), "#value") for kind, name in SHOWN.items()},
     "key, in hexadecimal": Screen(_key(SHOWN["gzip"]) + "?view=hex", "#value pre"),
-    "key, long name": Screen(_key(b"x" * 10_000, "hostile"), "#value"),
+    "key, long name": Screen(_key(LONG, "hostile"), "#value"),
     "key, missing": Screen(_key(b"never:was"), ".empty", status=404),
     "dialog, set TTL": Screen(_key(SHOWN["json"]), act=dialog("Set TTL…")),
     "dialog, jitter": Screen(_key(SHOWN["json"]), act=dialog("Add jitter…")),
@@ -92,10 +98,19 @@ SCREENS: dict[str, Screen] = {
 
 
 def furnish(site: Site) -> None:
-    """What some screens show and other tests take away: hostile keys."""
+    """What some screens show: hostile keys, and changes that were done, that failed and that were never completed."""
     with site.client("hostile") as client:
-        for name in (b"<b>bold</b>", b"\xff\xfe\x00", b"", b"x" * 10_000, "user:\u202egnp.exe".encode()):
+        for name in (b"<b>bold</b>", b"\xff\xfe\x00", b"", LONG, "user:\u202egnp.exe".encode()):
             client.set(name, b"value", ex=3600)
+    with contextlib.closing(open_store(f"sqlite:///{site.data / 'cachedeck.db'}")) as store:
+        change = Change(
+            "otto", "127.0.0.1", "hostile", "key.ttl", printable(LONG)[:1000], {"ttl_ms": -1}, "made for the tests"
+        )
+        with audit.record(store, change) as attempt:
+            attempt.done(after={"ttl_ms": 3_600_000})
+        with contextlib.suppress(RuntimeError), audit.record(store, change):
+            raise RuntimeError
+        audit.record(store, change).__enter__()
 
 
 def show(page: Page, screen: Screen) -> None:

@@ -20,16 +20,9 @@ OVERFLOWING = """() => {
 }"""
 
 
-@pytest.fixture
-def changed(site: Site, open_page: OpenPage) -> None:
-    """Hostile keys, and an entry in the audit trail."""
+@pytest.fixture(scope="module")
+def furnished(site: Site) -> None:
     furnish(site)
-    page = open_page("/caches/hostile/keys/~")
-    page.get_by_role("button", name="Set TTL…").click()
-    page.get_by_label("Expires in").fill("1h")
-    page.get_by_label("Reason").first.fill("made for the tests")
-    page.get_by_role("button", name="Set the TTL of 1 key").click()
-    expect(page.locator("#results")).to_contain_text("Expires in")
 
 
 def opened(name: str, open_page: OpenPage, watch: Watch, **options: object) -> Page:
@@ -44,9 +37,9 @@ def opened(name: str, open_page: OpenPage, watch: Watch, **options: object) -> P
 @pytest.mark.parametrize("name", SCREENS)
 class TestAccessibility:
     def test_axe_finds_nothing_serious_in_light_and_in_dark(
-        self, name: str, open_page: OpenPage, watch: Watch, axe: str, changed: None
+        self, name: str, open_page: OpenPage, watch: Watch, axe: str, furnished: None
     ) -> None:
-        page = opened(name, open_page, watch, color_scheme="light")
+        page = opened(name, open_page, watch, color_scheme="light", reduced_motion="reduce")
         assert violations(page, axe) == []
         page.emulate_media(color_scheme="dark")
         assert violations(page, axe, only_colour=True) == []
@@ -55,7 +48,7 @@ class TestAccessibility:
 @pytest.mark.parametrize("name", SCREENS)
 class TestWidth:
     def test_no_width_makes_the_page_scroll_sideways(
-        self, name: str, open_page: OpenPage, watch: Watch, changed: None
+        self, name: str, open_page: OpenPage, watch: Watch, furnished: None
     ) -> None:
         page = opened(name, open_page, watch, viewport={"width": 900, "height": 800})
         assert page.evaluate(OVERFLOWING) == []
