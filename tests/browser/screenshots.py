@@ -1,0 +1,149 @@
+"""The pictures of the README: `python -m tests.browser.screenshots`, into docs/images.
+
+Starts `cachedeck up`, lets its traffic run until the charts are filled (`--minutes`), makes a few changes
+as an operator would, and takes the pictures. With `--url` and `--password` it takes them of one that runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import re
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.browser.conftest import ARGUMENTS, find_chromium, sign_in
+from tests.programs import CACHEDECK, ROOT, environment, running
+from tests.servers import HOST, free_port
+
+IMAGES = ROOT / "docs" / "images"
+SIZE = {"width": 1280, "height": 800}
+LARGEST = 250_000  # bytes of a picture
+CACHE = "/caches/demo"
+
+
+@dataclass(frozen=True)
+class Running:
+    """A `cachedeck up` and its first operator's password."""
+
+    url: str
+    password: str
+
+
+@contextlib.contextmanager
+def up(minutes: float) -> Iterator[Running]:
+    """One of our own, whose traffic has run for so long."""
+    with tempfile.TemporaryDirectory(prefix="cachedeck-pictures-") as data:
+        port = str(free_port())
+        with running([*CACHEDECK, "up"], environment(Path(data), CACHEDECK_PORT=port)) as process:
+            said = process.has_said("with the password", 120)
+            password = re.search(r"with the password\s+(\S+)", said)
+            assert password
+            time.sleep(minutes * 60)
+            yield Running(f"http://{HOST}:{port}", password.group(1))
+
+
+def take(browser: Browser, at: Running) -> None:
+    """All pictures, in light or dark as their names say."""
+    context = browser.new_context(base_url=at.url, viewport=SIZE)
+    page = context.new_page()
+    sign_in(page, "admin", at.password)
+    expect(page.locator("h1")).to_have_text("Overview")
+    change_something(page)
+    state = context.storage_state()
+    context.close()
+    for scheme in ("light", "dark"):
+        context = browser.new_context(base_url=at.url, viewport=SIZE, storage_state=state, color_scheme=scheme)
+        page = context.new_page()
+        overview(page, scheme)
+        if scheme == "light":
+            keys(page)
+            audit(page)
+        else:
+            key(page)
+        context.close()
+
+
+def change_something(page: Page) -> None:
+    """Entries for the audit trail: a TTL, jitter, a removal."""
+    open_key(page, "api:search:*")
+    page.get_by_role("button", name="Set TTL…").click()
+    page.get_by_label("Expires in").fill("15m")
+    page.get_by_label("Reason").first.fill("search is slow today")
+    page.get_by_role("button", name="Set the TTL of 1 key").click()
+    expect(page.locator("#results")).to_contain_text("Expires in")
+    open_key(page, "api:product:*")
+    page.get_by_role("button", name="Add jitter…").click()
+    page.get_by_role("button", name="Add jitter to 1 key").click()
+    expect(page.locator("#results")).to_contain_text("Expires in")
+    open_key(page, "api:user:*:posts")
+    page.get_by_role("button", name="Remove…").click()
+    page.get_by_role("dialog").get_by_label("Reason").fill("wrong posts, ticket 4711")
+    page.get_by_role("button", name="Remove 1 key").click()
+    expect(page.locator("#results")).to_contain_text("Removed 1 key")
+
+
+def open_key(page: Page, pattern: str) -> None:
+    page.goto(f"{CACHE}/keys?pattern={pattern}")
+    page.locator("#key-rows [data-row-link]").first.click()
+    expect(page.locator("#value")).to_be_visible()
+
+
+def overview(page: Page, scheme: str) -> None:
+    page.goto(f"{CACHE}/")
+    expect(page.locator(".charts-note")).to_contain_text("Live")
+    shoot(page, f"overview-{scheme}")
+
+
+def keys(page: Page) -> None:
+    page.goto(f"{CACHE}/keys?pattern=api:*")
+    tree = page.get_by_role("navigation", name="Namespaces")
+    api = tree.locator("li").filter(has=page.get_by_role("link", name="api", exact=True)).first
+    api.locator("summary").first.click()
+    expect(api.get_by_role("link", name="user", exact=True)).to_be_visible()
+    shoot(page, "keys-light")
+
+
+def key(page: Page) -> None:
+    open_key(page, "api:user:*:posts")
+    shoot(page, "key-dark")
+
+
+def audit(page: Page) -> None:
+    page.goto("/audit")
+    page.locator("tbody summary").first.click()
+    shoot(page, "audit-light")
+
+
+def shoot(page: Page, name: str) -> None:
+    """Take one picture when everything on the page has come."""
+    if page.locator("#health").count():
+        expect(page.locator("#health .badge")).to_have_count(1)
+    path = IMAGES / f"{name}.png"
+    page.screenshot(path=path, animations="disabled")
+    size = path.stat().st_size
+    assert size < LARGEST, f"{path} has {size} bytes"
+    print(f"{path.relative_to(ROOT)}  {size // 1000} kB")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=15.0, help="how long the traffic runs before")
+    parser.add_argument("--url", help="of a `cachedeck up` that runs already")
+    parser.add_argument("--password", default="", help="of its operator admin")
+    chosen = parser.parse_args()
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    known = contextlib.nullcontext(Running(chosen.url, chosen.password)) if chosen.url else up(chosen.minutes)
+    with sync_playwright() as playwright, known as at:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
+        take(browser, at)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
