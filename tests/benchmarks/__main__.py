@@ -24,9 +24,8 @@ def main() -> None:
         with pages.running(server.url, Path(folder)) as (browser, web, worker):
             pages.fill_samples(Path(folder), server.url)
             results += pages.run(browser, web, worker)
-        print(
-            f"{client.info('server')['server_name']} {client.info('server')['valkey_version']}, {client.dbsize():,} keys\n"
-        )
+        facts = client.info("server")
+        print(f"{facts['server_name']} {facts['valkey_version']}, {client.dbsize():,} keys", end="\n\n")
     print(table(results))
 
 
