@@ -64,9 +64,7 @@ class Server:
         self.process = again.process
 
 
-def start(
-    *arguments: str, port: int | None = None, folder: Path | None = None, binary: Path | None = None
-) -> Server:
+def start(*arguments: str, port: int | None = None, folder: Path | None = None, binary: Path | None = None) -> Server:
     """Start a server without persistence and wait until it answers; arguments are as on its command line."""
     port = port or free_port()
     folder = folder or Path(tempfile.mkdtemp(prefix="cachedeck-test-"))

@@ -165,9 +165,7 @@ def test_resetstat_sets_all_statistics_back_together(valkey: Server) -> None:
     assert not seen.restarted
     assert seen.change["keyspace_misses"] == 1
     assert seen.change["total_commands_processed"] == after.get("total_commands_processed")
-    assert seen.change["used_cpu_user"] == pytest.approx(
-        after.get("used_cpu_user") - before.get("used_cpu_user")
-    )
+    assert seen.change["used_cpu_user"] == pytest.approx(after.get("used_cpu_user") - before.get("used_cpu_user"))
 
 
 def test_a_counter_that_was_unknown_before_has_not_grown() -> None:
@@ -175,12 +173,8 @@ def test_a_counter_that_was_unknown_before_has_not_grown() -> None:
 
 
 def test_rates_of_several_primaries_add_up() -> None:
-    fast = rates(
-        made(0.0, keyspace_hits=0, keyspace_misses=0), made(2.0, keyspace_hits=200, keyspace_misses=0)
-    )
-    slow = rates(
-        made(0.0, keyspace_hits=0, keyspace_misses=0), made(4.0, keyspace_hits=0, keyspace_misses=100)
-    )
+    fast = rates(made(0.0, keyspace_hits=0, keyspace_misses=0), made(2.0, keyspace_hits=200, keyspace_misses=0))
+    slow = rates(made(0.0, keyspace_hits=0, keyspace_misses=0), made(4.0, keyspace_hits=0, keyspace_misses=100))
     both = sum_rates([fast, slow])
     assert both is not None
     assert both.per_second("keyspace_hits") == 100
