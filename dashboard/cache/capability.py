@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import redis
@@ -22,6 +22,7 @@ from dashboard.cache.guard import only_looks
 NOT_ALLOWED = "not allowed for this user"
 NOT_KNOWN = "not known to this server"
 READ_ONLY = "the cache is declared read-only"
+UNSAFE = "would crash this version of the server while slots move"
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,17 @@ class Capabilities:
     def release(self) -> tuple[int, ...]:
         """The version as numbers, for comparing; () where the server tells none."""
         return tuple(int(part) for part in self.version.split(".") if part.isdigit())
+
+
+def no_touch_is_safe(product: str, release: tuple[int, ...]) -> bool:
+    """Whether a cluster's node survives CLIENT NO-TOUCH.
+
+    Redis 8.0 to 8.2 and some of Valkey 7.2 to 8.1 follow a null pointer when such a client names a key of a
+    slot that is being moved (redis/redis#13512 and #14415, valkey-io/valkey#1499 and #2347).
+    """
+    if product.lower() == "valkey":
+        return release >= (9, 0)
+    return release[:1] == (7,) or release >= (8, 4)
 
 
 def _questions(key: bytes) -> dict[str, tuple[object, ...]]:
@@ -130,5 +142,8 @@ def _capabilities(info: object, denied: Mapping[str, str]) -> Capabilities:
         ("Redis", "redis_version"),
     ):
         if field_name in facts:
-            return Capabilities(product, facts[field_name].removeprefix("df-v"), mode, denied)
+            found = Capabilities(product, facts[field_name].removeprefix("df-v"), mode, denied)
+            if mode == "cluster" and not no_touch_is_safe(product, found.release):
+                return replace(found, denied={"CLIENT NO-TOUCH": UNSAFE, **denied})
+            return found
     return Capabilities("Redis-compatible server", "", mode, denied)

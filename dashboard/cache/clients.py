@@ -7,7 +7,6 @@ pack any command that could write, whoever sends it.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import cache as memoise
 from typing import Any
 
@@ -25,6 +24,7 @@ from redis.sentinel import (
     SentinelManagedSSLConnection,
 )
 
+from dashboard.cache.capability import no_touch_is_safe
 from dashboard.cache.errors import ClusterDown, ReadOnlyCache
 from dashboard.cache.guard import command_name, only_looks
 from dashboard.cache.target import Target
@@ -46,7 +46,7 @@ class _LookingPacker:
 
 
 @memoise
-def _connection_class(base: Any, guarded_name: str) -> Any:
+def _connection_class(base: Any, guarded_name: str, *, of_cluster: bool = False) -> Any:
     """`base`, polite (NO-TOUCH), and where a name is given guarded against writing to the cache of that name."""
 
     class Polite(base):  # type: ignore[misc]
@@ -57,15 +57,29 @@ def _connection_class(base: Any, guarded_name: str) -> Any:
 
         def on_connect_check_health(self, check_health: bool = True) -> None:
             super().on_connect_check_health(check_health=check_health)
-            for words in (("SETNAME", CLIENT_NAME), ("NO-TOUCH", "ON")):
-                self.send_command("CLIENT", *words, check_health=False)
-                with suppress(
-                    ResponseError
-                ):  # an older server (NO-TOUCH: Redis 7.2), or not allowed: both can do without
-                    self.read_response()
+            self._ask("CLIENT", "SETNAME", CLIENT_NAME)
+            if not of_cluster or _survives_no_touch(self._ask("HELLO")):
+                self._ask("CLIENT", "NO-TOUCH", "ON")
+
+        def _ask(self, *words: str) -> Any:
+            """The reply, None for an error: an older server (NO-TOUCH: Redis 7.2), or denied. We can do without."""
+            self.send_command(*words, check_health=False)
+            try:
+                return self.read_response()
+            except ResponseError:
+                return None
 
     Polite.__name__ = f"Polite{base.__name__}"
     return Polite
+
+
+def _survives_no_touch(hello: Any) -> bool:
+    """Whether a node that answers HELLO so may be asked for NO-TOUCH; not where it does not tell its version."""
+    if not isinstance(hello, list):
+        return False
+    facts = dict(zip(hello[::2], hello[1::2], strict=False))
+    product, version = (bytes(facts.get(name, b"")).decode("ascii", "replace") for name in (b"server", b"version"))
+    return no_touch_is_safe(product, tuple(int(part) for part in version.split(".") if part.isdigit()))
 
 
 def _retry() -> Retry:
@@ -99,7 +113,7 @@ def client_for(target: Target) -> redis.Redis | RedisCluster:
     options = _options(target)
     base: Any = SSLConnection if target.tls else Connection
     if target.kind == "cluster":
-        return _cluster(target, options | {"connection_class": _connection_class(base, guarded_name)})
+        return _cluster(target, options | {"connection_class": _connection_class(base, guarded_name, of_cluster=True)})
     if target.kind == "sentinel":
         return _sentinel(target, options, guarded_name)
     place: dict[str, Any] = {}
@@ -122,7 +136,9 @@ def _cluster(target: Target, options: dict[str, Any]) -> RedisCluster:
             url=f"redis://{place}:{port}",
             startup_nodes=[ClusterNode(*address) for address in target.hosts[1:]],  # type: ignore[no-untyped-call]
             require_full_coverage=False,
-            retry=Retry(NoBackoff(), 1),
+            # Its own retries come after time-outs too, each with another look at all nodes. MOVED and ASK are
+            # followed without them; a connection that died while idle fails once.
+            retry=Retry(NoBackoff(), 0),
             **options,
         )
     except IndexError:  # redis-py's, for want of a primary
@@ -135,6 +151,8 @@ def _sentinel(target: Target, options: dict[str, Any], guarded_name: str) -> red
         "password": target.sentinel_password or None,
         "socket_timeout": target.timeout,
         "socket_connect_timeout": target.connect_timeout,
+        # Without it redis-py asks a sentinel that hangs ten times more, inside the retries of the connection itself.
+        "retry": Retry(NoBackoff(), 0),
     }
     if target.tls:
         own |= {name: value for name, value in options.items() if name.startswith("ssl_")} | {"ssl": True}

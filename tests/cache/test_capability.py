@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.cache import connect, keys
-from dashboard.cache.capability import NOT_ALLOWED, Capabilities, _questions
+from dashboard.cache.capability import NOT_ALLOWED, Capabilities, _questions, no_touch_is_safe
 from dashboard.cache.connect import Cache
 from dashboard.cache.errors import Busy, Loading, WrongPassword
 from dashboard.cache.target import parse_target
@@ -140,6 +140,23 @@ def test_a_cluster_says_that_it_is_one(cluster: Cluster) -> None:
     target = parse_target(f"shop={cluster.url}")
     with closing(Cache(target)) as cache:
         assert cache.capabilities().mode == "cluster"
+
+
+@pytest.mark.parametrize(
+    ("product", "release", "safe"),
+    [
+        ("Redis", (7, 2, 0), True),
+        ("redis", (7, 4, 6), True),
+        ("Redis", (8, 0, 0), False),
+        ("Redis", (8, 2, 3), False),
+        ("Redis", (8, 4, 0), True),
+        ("valkey", (8, 1, 3), False),
+        ("Valkey", (9, 0, 0), True),
+        ("redis", (), False),
+    ],
+)
+def test_it_knows_whom_no_touch_would_crash(product: str, release: tuple[int, ...], safe: bool) -> None:
+    assert no_touch_is_safe(product, release) is safe
 
 
 def test_asking_changes_nothing_and_leaves_no_connection(valkey: Server) -> None:

@@ -15,7 +15,7 @@ def test_children_are_counted_by_size(shop: Cache, site: Site) -> None:
     site.fill([b"api:%d" % number for number in range(30)])
     site.fill([b"sess:%d:x" % number for number in range(20)])
     site.fill([b"plain", b"other"])
-    found = namespaces(shop, b"", b":")
+    found = namespaces(shop, b"", b":", seconds=5)
     assert [(child.prefix, child.name, child.keys.value) for child in found.children] == [
         (b"api:", b"api", 30),
         (b"sess:", b"sess", 20),
@@ -25,7 +25,7 @@ def test_children_are_counted_by_size(shop: Cache, site: Site) -> None:
 
 def test_a_prefix_opens_one_level(shop: Cache, site: Site) -> None:
     site.fill([b"a:b:1", b"a:b:2", b"a:c:1", b"a:leaf", b"ab:x", b"a"])
-    found = namespaces(shop, b"a:", b":")
+    found = namespaces(shop, b"a:", b":", seconds=5)
     assert {(child.prefix, child.name, child.keys.value) for child in found.children} == {
         (b"a:b:", b"b", 2),
         (b"a:c:", b"c", 1),
@@ -35,30 +35,30 @@ def test_a_prefix_opens_one_level(shop: Cache, site: Site) -> None:
 
 def test_a_prefix_with_wildcards_in_it_means_itself(shop: Cache, site: Site) -> None:
     site.fill([b"q[a]*:x:1", b"qa:x:1", b"q\\:y:1"])
-    assert [child.name for child in namespaces(shop, b"q[a]*:", b":").children] == [b"x"]
-    assert [child.name for child in namespaces(shop, b"q\\:", b":").children] == [b"y"]
+    assert [child.name for child in namespaces(shop, b"q[a]*:", b":", seconds=5).children] == [b"x"]
+    assert [child.name for child in namespaces(shop, b"q\\:", b":", seconds=5).children] == [b"y"]
 
 
 def test_a_separator_may_be_longer_or_another(shop: Cache, site: Site) -> None:
     site.fill([b"a::b", b"a:b", b"a/b"])
-    assert [child.prefix for child in namespaces(shop, b"", b"::").children] == [b"a::"]
-    assert [child.prefix for child in namespaces(shop, b"", b"/").children] == [b"a/"]
+    assert [child.prefix for child in namespaces(shop, b"", b"::", seconds=5).children] == [b"a::"]
+    assert [child.prefix for child in namespaces(shop, b"", b"/", seconds=5).children] == [b"a/"]
 
 
 def test_hostile_keys_have_their_place(shop: Cache, site: Site) -> None:
     site.fill([b"n:" + key for key in HOSTILE.values()])
     site.fill([key + b":x" for key in HOSTILE.values()])
     site.fill([b":x"])
-    found = namespaces(shop, b"", b":")
+    found = namespaces(shop, b"", b":", seconds=5)
     assert found.exact
     assert {child.name for child in found.children} >= {b"n", b"", b"\xff\xfe\x00\x80binary"}
-    assert namespaces(shop, b"n:", b":").exact
+    assert namespaces(shop, b"n:", b":", seconds=5).exact
 
 
 def test_what_is_not_named_is_summed(shop: Cache, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(naming, "_MOST_COUNTED", 60)
     site.fill([b"ns%d:x" % number for number in range(100)])
-    found = namespaces(shop, b"", b":")
+    found = namespaces(shop, b"", b":", seconds=5)
     assert len(found.children) == naming.MOST_NAMED
     assert found.others.value == 100 - naming.MOST_NAMED
 
@@ -85,10 +85,10 @@ def test_one_namespace_of_which_a_part_is_examined_is_no_crash(
     """SCAN gives a few keys more than COUNT: more hits than keys examined would be no share of anything."""
     monkeypatch.setattr(naming, "MOST_EXAMINED", 1)
     site.fill([b"one:%d" % number for number in range(5000)])
-    found = namespaces(shop, b"", b":")
+    found = namespaces(shop, b"", b":", seconds=5)
     assert found.children[0].keys.high <= 5000
 
 
 def test_an_empty_cache_has_none(shop: Cache) -> None:
-    found = namespaces(shop, b"", b":")
+    found = namespaces(shop, b"", b":", seconds=5)
     assert (found.children, found.plain.value, found.exact) == ((), 0, True)
