@@ -80,8 +80,8 @@
       this.plot = null;
       this.hovered = null;
       this.parts.details.addEventListener("toggle", () => {
-        // Made when it is opened and then left alone: a table that changes under a reader cannot be read.
-        this.parts.holder.replaceChildren(...(this.parts.details.open && this.series ? [table(this.series)] : []));
+        this.parts.holder.replaceChildren();
+        this.tabulate();
       });
       new ResizeObserver(() => this.plot?.resize()).observe(this.parts.place);
     }
@@ -95,6 +95,13 @@
       if (same && this.filled()) this.plot.update();
       else this.redraw();
       if (!this.hovered) drawNow(this.parts, series, series.lines.map(newest), null);
+      this.tabulate();
+    }
+
+    // Made when it is opened and then left alone: a table that changes under a reader cannot be read.
+    tabulate() {
+      const { details, holder } = this.parts;
+      if (details.open && this.series && !holder.hasChildNodes()) holder.append(table(this.series));
     }
 
     filled() {
