@@ -171,12 +171,12 @@ def test_a_cluster_is_entered_by_any_of_its_nodes(cluster: Cluster) -> None:
         assert len(cache.primaries()) == len(servers)
 
 
-def test_closing_closes_every_connection_and_the_next_use_connects_again(valkey: Server) -> None:
+def test_closing_closes_every_connection_and_the_next_use_connects_again() -> None:
     def ours() -> int:
-        with valkey.client() as client:
+        with server.client() as client:
             return sum(one["name"] == "cachedeck" for one in client.client_list())
 
-    with opened(valkey.url) as cache:
+    with running() as server, opened(server.url) as cache:
         cache.execute("PING")
         cache.capabilities()
         wait_until(lambda: ours() == 1, "one connection")
