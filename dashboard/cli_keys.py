@@ -58,9 +58,9 @@ def _list(cache: Cache, selection: Selection, limit: int, show: Callable[[Row], 
 
 
 def _print_line(row: Row) -> None:
-    ttl = "-" if row.pttl_ms < 0 else f"{row.ttl:.0f}s"
+    ttl = "?" if row.ttl is None else "-" if row.ttl < 0 else f"{row.ttl:.0f}s"
     memory = "-" if row.memory is None else str(row.memory)
-    click.echo(f"{row.type:<7} {ttl:>9} {memory:>10}  {printable(row.key)}")
+    click.echo(f"{row.type or '?':<7} {ttl:>9} {memory:>10}  {printable(row.key)}")
 
 
 def _print_json(row: Row) -> None:

@@ -65,11 +65,11 @@ class Cache:
     @property
     def client(self) -> Any:
         """redis.Redis, or RedisCluster which sends a single-key command to the right primary. RESP2, bytes."""
-        asked_at = time.monotonic()
         with self._lock:
             if self._client is None:
-                if self._failure and self._failure[0] > asked_at:
-                    raise self._failure[1]  # somebody tried while we waited: do not queue up for one time-out each
+                # Somebody has just tried: a page's parts, and pages that queue up here, pay one time-out together.
+                if self._failure and time.monotonic() - self._failure[0] < FAILURE_SECONDS:
+                    raise self._failure[1]
                 try:
                     with translating(self.name):
                         self._client = client_for(self.target)

@@ -33,7 +33,8 @@ def count_from_sample(hits: int, sample: int, population: int) -> Estimate:
 
     Wilson's score interval (E. B. Wilson, JASA 22, 1927), which stays sensible for few or no hits,
     narrowed by the finite population correction. SCAN walks a hash table in the order of its hash, so
-    the keys that it has shown so far are as good as a random sample.
+    the keys that it has shown so far are as good as a random sample, and the walk goes through all
+    primaries of a cluster alike.
     """
     if sample <= 0 or population <= 0:
         return Estimate(0.0, 0.0, float(max(population, 0)), 0, max(population, 0))

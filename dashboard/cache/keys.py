@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dashboard.cache.connect import Cache, Node
-from dashboard.cache.errors import CacheError, translate
+from dashboard.cache.errors import CacheError, Denied, translate
 from dashboard.cache.selection import Selection
 
 NO_TTL = -1
@@ -20,21 +20,23 @@ LONGEST_TTL = 10 * 365 * 86400  # seconds; above it a typing error is likelier t
 class Row:
     """What a list says about one key.
 
-    type: the server's name, "" where it could not be asked. pttl_ms: left to live; -1 never expires.
+    type: the server's name, "" where it would not tell. pttl_ms: left to live; -1 never expires.
     memory: bytes by MEMORY USAGE; idle: seconds; frequency: LFU's logarithmic counter, 0 to 255.
     None: the server does not tell (denied, or its policy does not keep it).
     """
 
     key: bytes
     type: str
-    pttl_ms: int
+    pttl_ms: int | None
     memory: int | None = None
     idle: int | None = None
     frequency: int | None = None
 
     @property
-    def ttl(self) -> float:
-        """Seconds left to live, or NO_TTL."""
+    def ttl(self) -> float | None:
+        """Seconds left to live, or NO_TTL; None where the server does not tell."""
+        if self.pttl_ms is None:
+            return None
         return self.pttl_ms / 1000 if self.pttl_ms >= 0 else float(self.pttl_ms)
 
 
@@ -44,6 +46,8 @@ def rows(cache: Cache, keys: Sequence[bytes], *, seen: bool = False) -> dict[byt
     seen: a walk has just seen these keys, so those of a primary that fails meanwhile have a row
     without details. Raises CacheError, in that case only if none of the primaries can be asked.
     """
+    if not keys:
+        return {}
     columns = _columns(cache)
     groups = cache.group(keys).values()
     found: dict[bytes, Row] = {}
@@ -53,7 +57,7 @@ def rows(cache: Cache, keys: Sequence[bytes], *, seen: bool = False) -> dict[byt
             found |= _rows_of(cache, node, of_node, columns)
         except CacheError as error:
             errors.append(error)
-            found |= {key: Row(key, "", NO_TTL) for key in of_node}
+            found |= {key: Row(key, "", None) for key in of_node}
     if errors and (not seen or len(errors) == len(groups)):
         raise errors[0]
     return {key: found[key] for key in keys if key in found}
@@ -78,13 +82,17 @@ def look_up(cache: Cache, selection: Selection) -> list[Row]:
     the server would not tell whether there is such a key.
     """
     named = _sure(cache, rows(cache, selection.literals)).values()
-    return [row for row in named if selection.takes_type(row.type) and selection.takes_ttl(row.pttl_ms)]
+    return [
+        row
+        for row in named
+        if selection.takes_type(row.type) and (row.pttl_ms is None or selection.takes_ttl(row.pttl_ms))
+    ]
 
 
 def _sure(cache: Cache, found: dict[bytes, Row]) -> dict[bytes, Row]:
     """The rows, of keys that do exist. Raises what a list keeps to itself: why a key could not be asked about."""
     for row in found.values():
-        if not row.type:
+        if not row.type and row.pttl_ms is None:
             cache.execute("TYPE", row.key)
             cache.execute("PTTL", row.key)
     return found
@@ -98,19 +106,26 @@ def _columns(cache: Cache) -> dict[str, tuple[str, ...]]:
         columns["memory"] = ("MEMORY", "USAGE")
     if capabilities.can("OBJECT"):
         # A server keeps one of the two, by its policy, and answers the other with an error.
-        frequency = "lfu" in cache.policy()
+        frequency = keeps_frequency(cache)
         columns["frequency" if frequency else "idle"] = ("OBJECT", "FREQ" if frequency else "IDLETIME")
     return columns
+
+
+def keeps_frequency(cache: Cache) -> bool:
+    """Whether the policy keeps frequencies (LFU) and not idle times; no where the server does not tell its policy."""
+    try:
+        return "lfu" in cache.policy()
+    except Denied:
+        return False
 
 
 def _row(key: bytes, replies: dict[str, Any]) -> Row | None:
     kind, pttl = replies["type"], replies["pttl"]
     if kind in (b"none", "none") or pttl == GONE:
         return None
-    if isinstance(kind, Exception) or isinstance(pttl, Exception):
-        return Row(key, "", NO_TTL)
     numbers = {name: reply for name in ("memory", "idle", "frequency") if isinstance(reply := replies.get(name), int)}
-    return Row(key, kind.decode("ascii", "replace") if isinstance(kind, bytes) else str(kind), pttl, **numbers)
+    name = kind.decode("ascii", "replace") if isinstance(kind, bytes) else ""
+    return Row(key, name, pttl if isinstance(pttl, int) else None, **numbers)
 
 
 @dataclass(frozen=True)

@@ -61,8 +61,13 @@ def _place(raw: dict[str, Any]) -> Place:
     cursor = raw["cursor"]
     if cursor is not None and not 0 <= int(cursor) < 1 << 64:
         raise ValueError
-    numbers = (max(0, int(raw["examined"])), max(0, int(raw["keys"])))
-    return Place(None if cursor is None else int(cursor), *numbers, str(raw["lost"])[:300])
+    size = raw["keys"]
+    return Place(
+        None if cursor is None else int(cursor),
+        max(0, int(raw["examined"])),
+        None if size is None else max(0, int(size)),
+        str(raw["lost"])[:300],
+    )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from dashboard.cache.capability import Capabilities
 from dashboard.cache.connect import Cache
-from dashboard.cache.errors import translate
+from dashboard.cache.errors import CacheError, translate
 
 ELEMENT_SHOWN = 64 * 1024  # bytes of one element in a page
 READ_MOST = 8 * 1024 * 1024  # bytes of a hash value up to which it is read in order to show its beginning
@@ -45,6 +45,8 @@ def ask(cache: Cache, key: bytes, commands: Sequence[Sequence[Any]]) -> list[Any
 
 def checked(reply: Any, cache: Cache) -> Any:
     """The reply. Raises the CacheError for one that is an error."""
+    if isinstance(reply, CacheError):
+        raise reply
     if isinstance(reply, Exception):
         raise translate(reply, cache.name) from reply
     return reply

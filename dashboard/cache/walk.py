@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dashboard.cache.connect import Cache, Node
-from dashboard.cache.errors import CacheError
+from dashboard.cache.errors import CacheError, Denied, translate
 from dashboard.cache.selection import Selection
 
 FIRST_COUNT = 100  # a page of keys; the first call cannot know yet what a batch costs
@@ -40,12 +40,17 @@ class Place:
 
     cursor: int | None = None
     examined: int = 0
-    keys: int = 0
+    keys: int | None = 0  # None: DBSIZE is denied
     lost: str = ""
 
     @property
     def ended(self) -> bool:
         return self.cursor == 0 or bool(self.lost)
+
+    @property
+    def share(self) -> float:
+        """How much of this primary was examined, 0 to 1; a mere order where its size is not told."""
+        return self.examined / (self.keys or 1_000_000)
 
 
 @dataclass(frozen=True)
@@ -64,8 +69,8 @@ class Position:
 
     @property
     def total(self) -> int:
-        """Keys on all primaries, as DBSIZE said when the walk came to each."""
-        return sum(place.keys for place in self.places.values())
+        """Keys on all primaries, as DBSIZE said when the walk began; where it is denied, those examined."""
+        return sum(place.examined if place.keys is None else place.keys for place in self.places.values())
 
     @property
     def lost(self) -> dict[str, str]:
@@ -99,7 +104,9 @@ def walk(cache: Cache, selection: Selection, budget: Budget, start: Position | N
     position = _prepared(cache, nodes, start or Position())
     governor = _Governor(budget)
     while not position.ended:
-        name = next(name for name, place in position.places.items() if not place.ended)
+        # Where least of it was examined: so all primaries advance alike, and what was seen of a cluster at
+        # any moment is as much of each of them, a fair sample of the whole.
+        name = min((place.share, name) for name, place in position.places.items() if not place.ended)[1]
         before = position
         try:
             keys, place = _step(cache, nodes[name], selection, position.places[name], governor)
@@ -127,6 +134,8 @@ def _prepared(cache: Cache, nodes: Mapping[str, Node], start: Position) -> Posit
             continue
         try:
             places[name] = Place(keys=int(cache.execute("DBSIZE", node=node)))
+        except Denied:
+            places[name] = Place(keys=None)  # how many there are is not told; SCAN may be allowed all the same
         except CacheError as error:
             errors.append(error)
             places[name] = Place(lost=error.sentence)
@@ -144,13 +153,23 @@ def _step(
     governor.measured(time.perf_counter() - started, count)
     keys = tuple(found)
     if selection.ttl and keys:
-        left = cache.pipeline(node, [("PTTL", key) for key in keys])
-        keys = tuple(
-            key for key, pttl in zip(keys, left, strict=True) if isinstance(pttl, int) and selection.takes_ttl(pttl)
-        )
+        keys = _with_ttl(cache, node, selection, keys)
     # A call visits COUNT keys and at most a bucket more; at the end it has visited them all.
-    examined = place.keys if cursor == 0 else min(place.examined + max(count, len(found)), place.keys)
+    examined = place.examined + max(count, len(found))
+    if place.keys is not None:
+        examined = place.keys if cursor == 0 else min(examined, place.keys)
+    elif cursor == 0:  # empty, or of a size that is not told: the last call visits fewer than COUNT
+        examined = place.examined + len(found)
     return keys, replace(place, cursor=int(cursor), examined=examined)
+
+
+def _with_ttl(cache: Cache, node: Node, selection: Selection, keys: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """Those that meet the TTL condition. Raises CacheError if one cannot be asked: leaving it out would be a lie."""
+    left = cache.pipeline(node, [("PTTL", key) for key in keys])
+    for reply in left:
+        if isinstance(reply, Exception):
+            raise reply if isinstance(reply, CacheError) else translate(reply, cache.name)
+    return tuple(key for key, pttl in zip(keys, left, strict=True) if selection.takes_ttl(int(pttl)))
 
 
 def _scan(selection: Selection, cursor: int, count: int) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from typing import Any
 
@@ -11,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from dashboard.cache import keys
 from dashboard.cache.connect import Cache
 from dashboard.cache.key_token import from_token, printable
-from dashboard.cache.keys import LONGEST_TTL, NO_TTL, Retimed, Row
+from dashboard.cache.keys import GONE, LONGEST_TTL, NO_TTL, Retimed, Row
 from dashboard.cache.selection import from_query
 from dashboard.store.operators import Role
 from dashboard.views.access import change, current_cache, requires
@@ -23,7 +24,8 @@ from dashboard.views.value import value_context
 blueprint = Blueprint("key", __name__, url_prefix="/caches/<cache>/keys/<key>")
 
 REASON_LIMIT = 500  # characters of a reason that the audit trail keeps
-SUBJECT_LIMIT = 1000  # characters of a key's name there; the whole of a longer one is in its link
+SUBJECT_LIMIT = 2000  # characters of a key's name there; a longer one is told by its beginning, size and digest
+LEAST_TTL = 1.0  # seconds; less is a removal, and has its own act
 
 
 @blueprint.get("")
@@ -51,7 +53,7 @@ def show(cache: str, key: str) -> ResponseReturnValue:
 def set_ttl(cache: str, key: str) -> ResponseReturnValue:
     """Let the key expire after the time given, spread by the jitter given in per cent."""
     try:
-        seconds = parse_duration(request.form.get("seconds", ""), least=0.001, most=LONGEST_TTL)
+        seconds = parse_duration(request.form.get("seconds", ""), least=LEAST_TTL, most=LONGEST_TTL)
     except BadDuration as error:
         abort(400, str(error))
     jitter = _jitter(default="0")
@@ -60,7 +62,7 @@ def set_ttl(cache: str, key: str) -> ResponseReturnValue:
     with change("key.ttl", subject(name), before={"ttl_ms": before.pttl_ms}, reason=_reason()) as attempt:
         retimed = keys.set_ttl(current_cache(), name, seconds, jitter)
         attempt.done(after={"ttl_ms": retimed.after_ms})
-    return _retimed(key, retimed, f"Expires in {duration(retimed.after_ms / 1000)}")
+    return _retimed(key, retimed)
 
 
 @blueprint.post("/jitter")
@@ -70,12 +72,12 @@ def add_jitter(cache: str, key: str) -> ResponseReturnValue:
     jitter = _jitter(default="10")
     name = from_token(key)
     before = _present(name)
-    if before.pttl_ms == NO_TTL:
-        abort(409, "The key never expires, so there is nothing to spread. Set a TTL first.")
+    if before.ttl is None or before.pttl_ms == NO_TTL:
+        abort(409, "The key never expires, or does not tell its TTL, so there is nothing to spread. Set a TTL first.")
     with change("key.jitter", subject(name), before={"ttl_ms": before.pttl_ms}, reason=_reason()) as attempt:
         retimed = keys.set_ttl(current_cache(), name, before.ttl, jitter)
         attempt.done(after={"ttl_ms": retimed.after_ms})
-    return _retimed(key, retimed, f"Expires in {duration(retimed.after_ms / 1000)}")
+    return _retimed(key, retimed)
 
 
 @blueprint.post("/persistence")
@@ -87,16 +89,13 @@ def persist(cache: str, key: str) -> ResponseReturnValue:
     with change("key.persist", subject(name), before={"ttl_ms": before.pttl_ms}, reason=_reason()) as attempt:
         retimed = keys.persist(current_cache(), name)
         attempt.done(after={"ttl_ms": retimed.after_ms})
-    return _retimed(key, retimed, "Never expires now")
+    return _retimed(key, retimed)
 
 
 @blueprint.post("/removal")
 @requires(Role.OPERATOR)
 def remove(cache: str, key: str) -> ResponseReturnValue:
-    """Remove the key (UNLINK). On a production cache its name must have been typed."""
-    target = current_cache().target
-    if target.environment == "production" and request.form.get("typed", "") != target.name:
-        abort(400, f"{target.name} is a production cache: type its name to remove a key.")
+    """Remove the key (UNLINK)."""
     name = from_token(key)
     before = _present(name)
     with change("key.delete", subject(name), before=_facts(before), reason=_reason()) as attempt:
@@ -110,8 +109,11 @@ def remove(cache: str, key: str) -> ResponseReturnValue:
 
 
 def subject(name: bytes) -> str:
-    """How the audit trail names a key."""
-    return printable(name)[:SUBJECT_LIMIT]
+    """How the audit trail names a key: whole, or where it is long so that no other key is named alike."""
+    shown = printable(name)
+    if len(shown) <= SUBJECT_LIMIT:
+        return shown
+    return f"{shown[:SUBJECT_LIMIT]}... ({len(name)} bytes, SHA-256 {hashlib.sha256(name).hexdigest()})"
 
 
 def _context(token: str, name: bytes) -> dict[str, Any]:
@@ -124,9 +126,14 @@ def _selection_query() -> dict[str, Any]:
 
 
 def _present(name: bytes) -> Row:
-    # Refused before anything is asked: on a read-only cache nothing of a change may look possible.
+    """The key as it is before a change. Refuses what may not be changed here, before anything is asked or written.
+
+    On a production cache its name must have been typed: a TTL of a second removes as surely as a removal.
+    """
     cache: Cache = current_cache()
     cache.require_writable()
+    if cache.target.environment == "production" and request.form.get("typed", "") != cache.name:
+        abort(400, f"{cache.name} is a production cache: type its name to change a key.")
     row = keys.look(cache, name)
     if row is None:
         abort(404, "The key does not exist (any more). Nothing was changed.")
@@ -137,12 +144,12 @@ def _facts(row: Row) -> dict[str, Any]:
     return {"type": row.type, "ttl_ms": row.pttl_ms, "memory": row.memory}
 
 
-def _retimed(token: str, retimed: Retimed, sentence: str) -> Response:
-    if retimed.missing:
-        flash("The key had gone already; nothing was changed.", "warn")
+def _retimed(token: str, retimed: Retimed) -> Response:
+    if retimed.missing or retimed.after_ms == GONE:
+        flash("The key has gone: it expired or was removed meanwhile.", "warn")
     else:
-        was = "no TTL" if retimed.before_ms == NO_TTL else duration(retimed.before_ms / 1000)
-        flash(f"{sentence} (it was: {was}).", "ok")
+        was, now = (None if ms == NO_TTL else duration(ms / 1000) for ms in (retimed.before_ms, retimed.after_ms))
+        flash(f"{f'Expires in {now}' if now else 'Never expires now'} (it was: {was or 'no TTL'}).", "ok")
     values = request.view_args or {}
     return _redirect(url_for("key.show", cache=values["cache"], key=token, **_selection_query()))
 

@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from dashboard.cache import errors
 from dashboard.cache.key_token import from_printable, printable, to_token
+from dashboard.cache.keys import keeps_frequency
 from dashboard.cache.namespaces import namespaces
 from dashboard.cache.search import MOST_SHOWN, PAGE, State, Step, search, state_from_text
 from dashboard.cache.selection import TYPES, Selection, from_query, glob_escape
@@ -41,24 +42,26 @@ def index(cache: str) -> ResponseReturnValue:
         step = search(current_cache(), selection, seconds=deck().settings.search_seconds)
     except errors.CacheError as error:
         problem = of_cache_error(error)
-    choices = list(TTL_CHOICES)
-    if selection.ttl not in dict(choices):
-        choices.append((selection.ttl, f"{selection.ttl} s"))
     return page(
         "keys/page.html",
         screen="keys",
         status=problem.status if problem else 200,
         problem=problem,
-        types=[("", "any"), *((name, name) for name in TYPES)],
-        ttls=choices,
+        types=_choices((("", "any"), *((name, name) for name in TYPES)), selection.type, selection.type),
+        ttls=_choices(TTL_CHOICES, selection.ttl, f"{selection.ttl} s"),
         **_context(cache, selection, step),
     )
+
+
+def _choices(usual: tuple[tuple[str, str], ...], chosen: str, words: str) -> tuple[tuple[str, str], ...]:
+    """What a select offers: the usual, and what the URL asks for (a module's type, some other time)."""
+    return usual if chosen in dict(usual) else (*usual, (chosen, words))
 
 
 @blueprint.post("/searches")
 @requires(Role.VIEWER)
 def step(cache: str) -> ResponseReturnValue:
-    """The next step of a search, from the state that the page carries. Changes nothing.
+    """The next step of a search, from the state that the page carries. Changes nothing on any server.
 
     `stop` answers where the search stands without looking further; `retry` gives primaries that were
     lost another chance.
@@ -71,7 +74,12 @@ def step(cache: str) -> ResponseReturnValue:
         state = State(state.position.retried(), state.shown)
     found_on_page = request.form.get("on_page", 0, type=int)
     limit = max(1, PAGE - max(0, found_on_page))
-    step = search(current_cache(), selection, state, limit=limit, seconds=deck().settings.search_seconds)
+    try:
+        step = search(current_cache(), selection, state, limit=limit, seconds=deck().settings.search_seconds)
+    except errors.CacheError as error:
+        # The page keeps the state and tries again by itself.
+        waiting = _context(cache, selection, _stopped(state), on_page=found_on_page)
+        return fragment("keys/_step.html", **waiting, problem=of_cache_error(error))
     on_page = max(0, found_on_page) + len(step.rows)
     return fragment("keys/_step.html", **_context(cache, selection, step, on_page=on_page))
 
@@ -124,8 +132,8 @@ def _link(cache: str, key: bytes, selection: Selection) -> str:
 
 
 def _keeps_frequency() -> bool:
-    """Whether this cache's policy keeps frequencies (LFU) and not idle times."""
+    """Which of the two columns there is; the one of most caches where the server does not answer."""
     try:
-        return "lfu" in current_cache().policy()
+        return keeps_frequency(current_cache())
     except errors.CacheError:
         return False

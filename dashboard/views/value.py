@@ -73,7 +73,8 @@ def value_context(cache: Cache, token: str, kind: str) -> dict[str, Any]:
         problem = of_cache_error(error)
     except BadCursor:
         abort(400, "This page of the value does not exist.")
-    here = {"cache": cache.name, "key": token, **from_query(request.args).to_query(), "match": match or None}
+    selection = from_query(request.args).to_query()
+    here: dict[str, Any] = {"cache": cache.name, "key": token, **selection, "match": match or None}
     return {
         "problem": problem,
         "value": page if isinstance(page, ValuePage) else None,
@@ -87,6 +88,7 @@ def value_context(cache: Cache, token: str, kind: str) -> dict[str, Any]:
         "whole_string": _string(page, view) if isinstance(page, ValuePage) and kind == "string" else None,
         "draw": lambda excerpt: draw(excerpt, view),
         "printable": printable,
+        "look_again": url_for("key.show", **here, view=view),
         "value_at": time.time(),
     }
 
@@ -122,12 +124,21 @@ def _string(page: ValuePage, view: str) -> DrawnString:
 
 def draw(excerpt: Excerpt, view: str) -> Drawn:
     """One element of a collection in a view."""
-    missing = "" if excerpt.whole else f"its first {len(excerpt.data):,} bytes" if excerpt.data else "too large to show"
     if view == "hex":
-        return Drawn(excerpt.data[:_ELEMENT_HEX].hex(" "), (), excerpt.size, missing)
+        part = excerpt.data[:_ELEMENT_HEX]
+        return Drawn(part.hex(" "), (), excerpt.size, _missing(part, excerpt))
     if view == "raw" or not excerpt.data:
-        return Drawn(raw(excerpt.data[:_ELEMENT_LIMIT]), (), excerpt.size, missing)
+        part = excerpt.data[:_ELEMENT_LIMIT]
+        return Drawn(raw(part), (), excerpt.size, _missing(part, excerpt))
+    missing = _missing(excerpt.data, excerpt)
     decoded = decode(excerpt.data, complete=excerpt.whole, limit=_ELEMENT_LIMIT)
     if decoded.chain == ("JSON",) and len(excerpt.data) <= _ONE_LINE and b"\n" not in excerpt.data:
         return Drawn(excerpt.data.decode("utf-8", "replace"), decoded.chain, excerpt.size, missing)
     return Drawn(decoded.text, decoded.chain, excerpt.size, missing or decoded.cut)
+
+
+def _missing(shown: bytes, excerpt: Excerpt) -> str:
+    """Why an element is not all there; "" where it is."""
+    if len(shown) == excerpt.size:
+        return ""
+    return f"its first {len(shown):,} bytes" if shown else "too large to show"
