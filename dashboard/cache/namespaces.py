@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import dataclass
 
@@ -48,8 +49,9 @@ def namespaces(cache: Cache, prefix: bytes, separator: bytes, *, seconds: float 
     counts: Counter[bytes] = Counter()
     plain = others = 0
     position = Position()
+    deadline = time.monotonic() + seconds
     seen: set[int] = set()
-    for batch in walk(cache, Selection(glob_escape(prefix) + b"*"), Budget(seconds=seconds)):
+    for batch in walk(cache, Selection(glob_escape(prefix) + b"*"), Budget()):
         position = batch.position
         for key in batch.keys:
             mark = hash(key)  # 64 bits, keyed for each process: keys themselves may have 10 kB and more
@@ -63,7 +65,7 @@ def namespaces(cache: Cache, prefix: bytes, separator: bytes, *, seconds: float 
                 counts[name] += 1
             else:
                 others += 1
-        if position.examined >= MOST_EXAMINED:
+        if (position.examined >= MOST_EXAMINED or time.monotonic() >= deadline) and position.begun:
             break
     return _named(prefix, separator, counts, plain, others, position)
 

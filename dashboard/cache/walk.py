@@ -64,6 +64,11 @@ class Position:
         return bool(self.places) and all(place.ended for place in self.places.values())
 
     @property
+    def begun(self) -> bool:
+        """Whether something was seen of every primary."""
+        return all(place.ended or place.cursor is not None for place in self.places.values())
+
+    @property
     def examined(self) -> int:
         return sum(place.examined for place in self.places.values())
 

@@ -38,22 +38,25 @@ def _push_request_context() -> None:
     """
 
 
-@pytest.fixture(scope="session")
-def _cheap_argon2() -> Iterator[None]:
-    """argon2id at its lowest cost for all tests: the code path is the same, a hash takes microseconds."""
-    patch = pytest.MonkeyPatch()
-    patch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-    yield
-    patch.undo()
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+"""argon2id at its lowest cost: the code path is the same, a hash takes microseconds."""
+
+
+@pytest.fixture(autouse=True)
+def _cheap_argon2(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the tests of this folder only: others, in the same process, look at the real cost."""
+    monkeypatch.setattr(passwords, "_hasher", CHEAP)
 
 
 @pytest.fixture(scope="session")
-def _furnished(tmp_path_factory: pytest.TempPathFactory, _cheap_argon2: None) -> Path:
+def _furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with a migrated database and one operator of each role, to be copied."""
     folder = tmp_path_factory.mktemp("furnished")
     store = open_store(f"sqlite:///{folder / 'cachedeck.db'}")
-    for role, name in NAMES.items():
-        operators.add(store, name, PASSWORD, role)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_hasher", CHEAP)
+        for role, name in NAMES.items():
+            operators.add(store, name, PASSWORD, role)
     store.close()
     return folder
 

@@ -12,6 +12,7 @@ import redis
 from flask import Flask
 from flask.testing import FlaskClient
 
+from dashboard.cache.key_token import to_token
 from dashboard.settings import Settings
 from dashboard.store import audit
 from dashboard.store.engine import Store
@@ -49,7 +50,9 @@ def test_an_address_that_names_no_key_is_404(viewer: FlaskClient) -> None:
     assert viewer.get("/caches/main/keys/~!!").status_code == 404
 
 
-@pytest.mark.parametrize(("typed", "seconds"), [("90", 90), ("15m", 900), ("2 h", 7200), ("1d 12h", 129_600)])
+@pytest.mark.parametrize(
+    ("typed", "seconds"), [("90", 90), ("10 000", 10_000), ("15m", 900), ("2 h", 7200), ("1d 12h", 129_600)]
+)
 def test_it_sets_a_ttl(operator: FlaskClient, server: redis.Redis, typed: str, seconds: int) -> None:
     answer = post(operator, f"{HERE}/ttl", {"seconds": typed, "jitter": "0"})
     assert answer.status_code == 303
@@ -66,7 +69,7 @@ def test_a_ttl_with_jitter_lies_within_it(operator: FlaskClient, server: redis.R
     assert len(found) > 1
 
 
-@pytest.mark.parametrize("typed", ["", "soon", "-5", "0", "1e99", "99999999999999", "5 parsecs"])
+@pytest.mark.parametrize("typed", ["", "soon", "-5", "0", "0.5", "1h30", "1e99", "99999999999999", "5 parsecs"])
 def test_a_ttl_that_is_none_is_refused_and_nothing_changes(
     operator: FlaskClient, server: redis.Redis, store: Store, typed: str
 ) -> None:
@@ -174,6 +177,17 @@ def test_a_read_only_cache_refuses_even_an_admin(
     assert 590 < server.ttl("api:user:42") <= 600
 
 
+@pytest.mark.parametrize("act", ["ttl", "jitter", "persistence"])
+def test_production_wants_the_name_typed_for_every_act(
+    settings: Settings, make_app: Callable[[Settings], Flask], valkey: Server, server: redis.Redis, act: str
+) -> None:
+    app = make_app(_with(settings, f"main={valkey.url}?environment=production"))
+    operator = signed_in_client(app, Role.OPERATOR)
+    assert post(operator, f"{HERE}/{act}", {"seconds": "5"}).status_code == 400
+    assert 590 < server.ttl("api:user:42") <= 600
+    assert post(operator, f"{HERE}/{act}", {"seconds": "5", "typed": "main"}).status_code == 303
+
+
 def test_production_wants_the_name_typed_before_removal(
     settings: Settings, make_app: Callable[[Settings], Flask], valkey: Server, server: redis.Redis
 ) -> None:
@@ -257,3 +271,27 @@ def test_a_hostile_value_is_shown_as_text(viewer: FlaskClient, server: redis.Red
         page = viewer.get(f"/caches/main/keys/{key}").text
         assert "<script>alert" not in page
         assert "<b>f</b>" not in page
+
+
+@pytest.mark.parametrize("view", ["raw", "hex"])
+def test_an_element_that_is_cut_says_so(viewer: FlaskClient, server: redis.Redis, view: str) -> None:
+    server.rpush("big", b"x" * 20_000)
+    assert "its first" in viewer.get(f"/caches/main/keys/big?view={view}").text
+
+
+def test_long_names_are_told_apart_in_the_trail(operator: FlaskClient, server: redis.Redis, store: Store) -> None:
+    for last in (b"a", b"b"):
+        server.set(b"k" * 3000 + last, "v")
+        post(operator, f"/caches/main/keys/{to_token(b'k' * 3000 + last)}/removal")
+    assert len({entry.subject for entry in entries(store, "key.delete")}) == 2
+
+
+def test_a_ttl_that_is_not_told_is_not_called_none(viewer: FlaskClient, server: redis.Redis) -> None:
+    server.execute_command("ACL", "SETUSER", "default", "-pttl")
+    try:
+        page = viewer.get("/caches/main/keys").text
+        assert "no TTL" not in page.split("<tbody")[1]
+        assert "PTTL: not allowed for this user, so TTLs are not shown." in page
+        assert "whose TTL is not told" in viewer.get(HERE).text
+    finally:
+        server.execute_command("ACL", "SETUSER", "default", "+@all")

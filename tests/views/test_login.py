@@ -112,6 +112,18 @@ def test_it_signs_out(admin: FlaskClient) -> None:
     assert admin.get("/account").status_code == 303
 
 
+def test_signing_out_ends_a_copy_of_the_cookie_too(app: Flask, admin: FlaskClient) -> None:
+    name = app.session_interface.get_cookie_name(app)
+    cookie = admin.get_cookie(name)
+    assert cookie is not None
+    thief = app.test_client()
+    thief.set_cookie(name, cookie.value)
+    assert thief.get("/account").status_code == 200
+    thief.set_cookie(name, cookie.value)
+    post(admin, "/logout")
+    assert thief.get("/account").status_code == 303
+
+
 def test_it_does_not_sign_out_by_a_link(admin: FlaskClient) -> None:
     assert admin.get("/logout").status_code == 405
     assert admin.get("/account").status_code == 200
