@@ -32,6 +32,7 @@ __all__ = [
     "all_operators",
     "by_id",
     "by_name",
+    "end_sessions",
     "set_enabled",
     "set_password",
     "set_role",
@@ -138,6 +139,11 @@ def by_name(store: Store, name: str) -> Operator | None:
     with store.read() as session:
         row = _by_key(session, _key(name))
         return _operator(row) if row else None
+
+
+def end_sessions(store: Store, operator_id: int) -> None:
+    """End every session of one account, copies of its cookie included. Raises UnknownOperator."""
+    _changed(store, operator_id, lambda _row: None)
 
 
 def set_password(store: Store, operator_id: int, password: str) -> Operator:

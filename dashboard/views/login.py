@@ -12,7 +12,7 @@ from dashboard.store import audit, operators
 from dashboard.store.audit import Change
 from dashboard.store.operators import Operator, Role, Throttled
 from dashboard.views import signed_in
-from dashboard.views.access import address, public, requires
+from dashboard.views.access import address, current_operator, public, requires
 from dashboard.views.deck import deck
 from dashboard.views.next_address import safe_next
 from dashboard.views.render import page
@@ -63,7 +63,8 @@ def create() -> ResponseReturnValue:
 @blueprint.post("/logout")
 @requires(Role.VIEWER)
 def logout() -> ResponseReturnValue:
-    """End this browser's session."""
+    """End every session of the operator: a cookie is signed and not kept here, so none can be ended alone."""
+    operators.end_sessions(deck().store, current_operator().id)
     signed_in.end()
     return redirect(url_for("login.show"), 303)
 

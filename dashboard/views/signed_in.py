@@ -4,7 +4,8 @@ A session is a signed cookie that holds the operator's id and session epoch, whe
 when they were last seen. It ends, at the next request, when
 - nothing but background polling came for `Settings.idle_minutes`,
 - `Settings.session_hours` have passed since signing in, however busy it was, or
-- the operator was disabled, or their password or role changed (each raises the epoch in the store).
+- the operator signed out anywhere, was disabled, or their password or role changed (each raises the epoch in
+  the store, so that a copied cookie is worth nothing either).
 """
 
 from __future__ import annotations
