@@ -32,6 +32,7 @@ __all__ = [
     "all_operators",
     "by_id",
     "by_name",
+    "check_password",
     "end_sessions",
     "set_enabled",
     "set_password",
@@ -40,6 +41,8 @@ __all__ = [
 ]
 
 LONGEST_NAME = 64
+RESERVED = frozenset(":()")
+"""Of the audit trail's actors that are no operators, such as cli:root and (anonymous)."""
 
 
 class Role(IntEnum):
@@ -181,14 +184,9 @@ def sign_in(store: Store, name: str, password: str, address: str, now: float | N
     tried from `address` (an IP address) is said in `throttle`. Raises Throttled.
     """
     now = time.time() if now is None else now
-    passwords.decoy()
-    key = _key(name)
-    where = throttle.place(key, address)
-    with store.write("sign_in") as session:
-        throttle.reserve(session, where, now)
-        row = _by_key(session, key)
-        checked = row if row and row.enabled else None
-    if not passwords.matches(password, checked.password_hash if checked else None) or checked is None:
+    where = throttle.place(_key(name), address)
+    checked = _checked(store, where, name, password, now)
+    if checked is None:
         return None
     is_outdated = passwords.is_outdated(checked.password_hash)
     replacement = passwords.hashed(password) if is_outdated else checked.password_hash
@@ -201,6 +199,28 @@ def sign_in(store: Store, name: str, password: str, address: str, now: float | N
         row.password_hash = replacement
         row.last_login_at = now
         return _operator(row)
+
+
+def check_password(store: Store, name: str, password: str, address: str, now: float | None = None) -> bool:
+    """Whether name and password belong together. Throttled as a sign-in is, but none. Raises Throttled."""
+    now = time.time() if now is None else now
+    where = throttle.place(_key(name), address)
+    if _checked(store, where, name, password, now) is None:
+        return False
+    with store.write("sign_in") as session:
+        throttle.succeeded(session, where, now)
+    return True
+
+
+def _checked(store: Store, where: throttle.Place, name: str, password: str, now: float) -> OperatorRow | None:
+    """The enabled account to which name and password belong, as it was before the check. Raises Throttled."""
+    passwords.decoy()
+    with store.write("sign_in") as session:
+        throttle.reserve(session, where, now)
+        row = _by_key(session, _key(name))
+        known = row if row and row.enabled else None
+    is_right = passwords.matches(password, known.password_hash if known else None)
+    return known if is_right else None
 
 
 def _changed(store: Store, operator_id: int, change: Callable[[OperatorRow], None]) -> Operator:
@@ -229,6 +249,8 @@ def _valid(name: str) -> str:
         raise InvalidName(f"A name has 1 to {LONGEST_NAME} characters.")
     if not shown.isprintable():
         raise InvalidName("A name has printable characters only.")
+    if RESERVED & set(shown):
+        raise InvalidName("A name has neither colons nor parentheses.", "The audit trail names others with them.")
     return shown
 
 

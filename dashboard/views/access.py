@@ -37,6 +37,9 @@ BACKGROUND_HEADER = "X-Background"
 """For a page's own address that a page polls: `hx-headers='{"X-Background": "1"}'`. Who lies with it only
 shortens their own session."""
 
+REASON_LIMIT = 500
+"""Characters of a reason that the audit trail keeps."""
+
 EXPIRED = "This page has expired. Load it again and repeat what you did."
 FOREIGN = (
     "The browser did not say that this request comes from one of Cachedeck's own pages. "
@@ -144,6 +147,11 @@ def change(action: str, subject: str, before: JSON | None = None, reason: str = 
     operator = current_operator()
     attempt = Change(operator.name, address(), cache, action, subject, before, reason)
     return audit.record(deck().store, attempt)
+
+
+def reason() -> str:
+    """Why the operator makes this change, as the form says; cut to what the audit trail keeps."""
+    return request.values.get("reason", "").strip()[:REASON_LIMIT]
 
 
 def address() -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from flask import Blueprint, Response, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -16,6 +18,12 @@ blueprint = Blueprint("account", __name__)
 
 WRONG = "The current password is wrong."
 DIFFERENT = "The new password and its repetition differ."
+
+
+class WrongPassword(Exception):
+    """The outcome of a refused change, as the audit trail tells it."""
+
+    sentence = WRONG
 
 
 @blueprint.get("/account")
@@ -45,14 +53,18 @@ def set_password() -> ResponseReturnValue:
 
 
 def _refusal(operator: Operator, wanted: str) -> str | None:
-    """Why the form is not accepted. The current password is asked for as a sign-in, throttled like one."""
+    """Why the form is not accepted. The current password is throttled as a sign-in, and a wrong one is audited."""
     if wanted != request.form.get("repeated", ""):
         return DIFFERENT
     try:
-        known = operators.sign_in(deck().store, operator.name, request.form.get("current", ""), address())
+        known = operators.check_password(deck().store, operator.name, request.form.get("current", ""), address())
     except Throttled as throttled:
         return throttled.sentence
-    return None if known else WRONG
+    if known:
+        return None
+    with suppress(WrongPassword), change("operator.password", operator.name):
+        raise WrongPassword
+    return WRONG
 
 
 def _page(form_error: str | None = None, status: int = 200) -> Response:

@@ -21,6 +21,8 @@ blueprint = Blueprint("login", __name__)
 
 WRONG = "Name or password is wrong."
 ENDED = "Your session has ended. Sign in again to go on."
+ANONYMOUS = "(anonymous)"
+"""The actor of a failed sign-in: whoever it was, it need not have been the owner of the name."""
 UNKNOWN_NAME = "(unknown name)"
 """What the audit trail says instead of a name that does not exist: it may well be a password."""
 
@@ -93,6 +95,6 @@ def _note_failure(name: str) -> None:
     """One entry for each attempt that was examined; the throttle bounds their number, refusals add none."""
     store = deck().store
     subject = name if operators.by_name(store, name) else UNKNOWN_NAME
-    change = Change(subject, address(), "", "operator.login_failed", subject)
+    change = Change(ANONYMOUS, address(), "", "operator.login_failed", subject)
     with suppress(SignInFailed), audit.record(store, change):
         raise SignInFailed

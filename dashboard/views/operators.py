@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from dashboard.store import operators
 from dashboard.store.errors import StoreError
 from dashboard.store.operators import InvalidName, LastAdmin, NameTaken, Operator, Role, WeakPassword
-from dashboard.views.access import change, current_operator, requires
+from dashboard.views.access import change, current_operator, reason, requires
 from dashboard.views.deck import deck
 from dashboard.views.render import htmx, page
 
@@ -31,7 +31,7 @@ def create() -> ResponseReturnValue:
     """Add one. 422 with the reason when the name is taken or the password weak."""
     name, role = request.form.get("name", "").strip(), _role()
     try:
-        with change("operator.add", name, reason=_reason()) as attempt:
+        with change("operator.add", name[: operators.LONGEST_NAME], reason=reason()) as attempt:
             made = operators.add(deck().store, name, request.form.get("password", ""), role)
             attempt.done(after=_facts(made))
     except REFUSALS as error:
@@ -45,7 +45,7 @@ def change_role(number: int) -> ResponseReturnValue:
     """Give another role; the sessions of that operator end."""
     operator, role = _operator(number), _role()
     try:
-        with change("operator.role", operator.name, {"role": operator.role.label}, _reason()) as attempt:
+        with change("operator.role", operator.name, {"role": operator.role.label}, reason()) as attempt:
             operators.set_role(deck().store, operator.id, role)
             attempt.done(after={"role": role.label})
     except REFUSALS as error:
@@ -73,7 +73,7 @@ def set_password(number: int) -> ResponseReturnValue:
     """Set a new password; the sessions of that operator end."""
     operator = _operator(number)
     try:
-        with change("operator.password", operator.name, reason=_reason()) as attempt:
+        with change("operator.password", operator.name, reason=reason()) as attempt:
             operators.set_password(deck().store, operator.id, request.form.get("password", ""))
             attempt.done(after={"password": "changed"})
     except REFUSALS as error:
@@ -85,7 +85,7 @@ def _set_enabled(number: int, *, enabled: bool) -> ResponseReturnValue:
     operator = _operator(number)
     action = "operator.enable" if enabled else "operator.disable"
     try:
-        with change(action, operator.name, {"enabled": operator.enabled}, _reason()) as attempt:
+        with change(action, operator.name, {"enabled": operator.enabled}, reason()) as attempt:
             operators.set_enabled(deck().store, operator.id, enabled)
             attempt.done(after={"enabled": enabled})
     except REFUSALS as error:
@@ -126,10 +126,6 @@ def _role() -> Role:
         return Role.parse(request.form.get("role", ""))
     except ValueError:
         abort(400, "Choose a role: viewer, operator or admin.")
-
-
-def _reason() -> str:
-    return request.values.get("reason", "").strip()
 
 
 def _told(error: StoreError) -> str:

@@ -15,6 +15,9 @@ from tests.store.processes import add_alice, demote, together
 
 PASSWORD = "correct horse"
 
+AS_OTHERS = ("cli:root", "cli\uff1aroot", "(anonymous)", "(unknown name)")
+"""What the audit trail calls those who are no operators; the second in full-width form."""
+
 pytestmark = pytest.mark.usefixtures("cheap_hashes")
 
 
@@ -75,7 +78,9 @@ def test_names_that_mean_the_same_are_taken(store: Store, first: str, second: st
     assert found.name == first
 
 
-@pytest.mark.parametrize("name", ["", "   ", "x" * 65, "a\nb", "a\0b", "\u200bx", "a\u202eb", "\ud800"], ids=ascii)
+@pytest.mark.parametrize(
+    "name", ["", "   ", "x" * 65, "a\nb", "a\0b", "\u200bx", "a\u202eb", "\ud800", *AS_OTHERS], ids=ascii
+)
 def test_it_refuses_names_that_cannot_be_read(store: Store, name: str) -> None:
     with pytest.raises(InvalidName):
         operators.add(store, name, PASSWORD, Role.VIEWER)

@@ -139,7 +139,8 @@ class TestAuditTrail:
     def test_it_tells_of_a_failed_one(self, client: FlaskClient, store: Store) -> None:
         sign_in(client, ADA, "wrong password")
         (entry,) = audit.search(store, Filters())
-        assert (entry.subject, entry.action, entry.status) == (ADA, "operator.login_failed", "failed")
+        assert (entry.actor, entry.subject) == ("(anonymous)", ADA)
+        assert (entry.action, entry.status) == ("operator.login_failed", "failed")
 
     def test_it_does_not_keep_what_was_typed_as_an_unknown_name(self, client: FlaskClient, store: Store) -> None:
         sign_in(client, "my password in the wrong field", "x")

@@ -42,6 +42,12 @@ class TestAdd:
         assert (entry.actor, entry.subject, entry.after) == (NAMES[Role.ADMIN], "nina", {"role": "operator"})
         assert entry.reason == "new here"
 
+    def test_it_bounds_what_the_trail_keeps(self, admin: FlaskClient, store: Store) -> None:
+        form = {"name": "n" * 5000, "role": "operator", "password": PASSWORD, "reason": "r" * 5000}
+        assert post(admin, "/operators", form).status_code == 422
+        entry = _last(store, "operator.add")
+        assert (entry.subject, entry.reason) == ("n" * 64, "r" * 500)
+
     def test_it_says_why_not_and_keeps_what_was_typed(self, admin: FlaskClient, store: Store) -> None:
         answer = post(admin, "/operators", {"name": "nina", "role": "operator", "password": "short"})
         assert answer.status_code == 422
@@ -148,6 +154,23 @@ class TestAccount:
         assert answer.status_code == 422
         assert sentence in answer.text
         assert sign_in(app.test_client(), NAMES[Role.VIEWER]).status_code == 303
+
+    def test_a_wrong_current_one_is_audited(self, viewer: FlaskClient, store: Store) -> None:
+        post(viewer, "/account/password", self._form(current="not the one"))
+        entry = _last(store, "operator.password")
+        assert (entry.actor, entry.status, entry.error) == (
+            NAMES[Role.VIEWER],
+            "failed",
+            "The current password is wrong.",
+        )
+
+    def test_asking_for_the_current_one_is_no_sign_in(self, viewer: FlaskClient, store: Store, vera: Operator) -> None:
+        before = operators.by_id(store, vera.id)
+        assert post(viewer, "/account/password", self._form()).status_code == 303
+        after = operators.by_id(store, vera.id)
+        assert before
+        assert after
+        assert after.last_login_at == before.last_login_at is not None
 
     def test_guessing_the_current_one_is_throttled(self, viewer: FlaskClient) -> None:
         for _ in range(20):
