@@ -5,7 +5,9 @@ A server is started by `start()` and stopped by its own pid; nothing is ever fou
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -67,7 +69,7 @@ class Server:
 def start(*arguments: str, port: int | None = None, folder: Path | None = None, binary: Path | None = None) -> Server:
     """Start a server without persistence and wait until it answers; arguments are as on its command line."""
     port = port or free_port()
-    folder = folder or Path(tempfile.mkdtemp(prefix="cachedeck-test-"))
+    folder = folder or _own_folder()
     binary = binary or get_binary_path()
     command = [str(binary), "--port", str(port), "--bind", HOST, "--dir", str(folder), "--save", ""]
     with (folder / "log").open("ab") as log:
@@ -75,6 +77,13 @@ def start(*arguments: str, port: int | None = None, folder: Path | None = None, 
     server = Server(port, folder, process, arguments, binary)
     _wait_until_it_answers(server)
     return server
+
+
+def _own_folder() -> Path:
+    """A folder that goes with this process, not with the server: one that restarts finds its data again."""
+    folder = Path(tempfile.mkdtemp(prefix="cachedeck-test-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _wait_until_it_answers(server: Server) -> None:
