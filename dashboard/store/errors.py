@@ -5,6 +5,8 @@ Messages of drivers stay in the log (they are the cause, `__cause__`): they name
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,6 +18,12 @@ from sqlalchemy.exc import (
     NotSupportedError,
     ProgrammingError,
 )
+
+QUIET_SECONDS = 60.0
+"""How long the log is spared a reason that it has: each request and each sample fails for the same one."""
+
+_log = logging.getLogger(__name__)
+_told: dict[str, float] = {}
 
 
 class StoreError(Exception):
@@ -83,8 +91,22 @@ def translating() -> Iterator[None]:
         raise unavailable(error.orig or error) from error
 
 
+def _tell(sentence: str, error: BaseException) -> None:
+    """The driver's own words for the log. They name hosts and users, but no passwords (nor, hidden, parameters)."""
+    now = time.monotonic()
+    if now - _told.get(sentence, -QUIET_SECONDS) >= QUIET_SECONDS:
+        _told[sentence] = now
+        _log.error("%s %s: %s", sentence, type(error).__name__, " ".join(str(error).split()))
+
+
 def unavailable(error: BaseException) -> StoreUnavailable:
-    """What a driver's error means for the operator."""
+    """What a driver's error means for the operator; the log is told what the driver said."""
+    found = _meaning(error)
+    _tell(found.sentence, error)
+    return found
+
+
+def _meaning(error: BaseException) -> StoreUnavailable:
     said = str(error).lower()
     for signs, sentence, advice in _KNOWN:
         if any(sign in said for sign in signs):

@@ -16,7 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
-from dashboard.store import engine, migrate, operators, sqlite_file
+from dashboard.store import engine, errors, migrate, operators, sqlite_file
 from dashboard.store.engine import Store, open_store
 from dashboard.store.errors import StoreUnavailable, StoreUnusable
 from dashboard.store.schema import Base, LockRow
@@ -217,6 +217,19 @@ def test_a_missing_driver_becomes_a_sentence_without_the_password() -> None:
     with pytest.raises(StoreUnusable) as caught:
         open_store("nosuchdatabase://deck:hunter2@host/name")
     assert caught.value.sentence == "There is no driver for nosuchdatabase databases in this environment."
+
+
+def test_the_log_has_the_drivers_reason_once_and_no_password(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("psycopg", reason="PostgreSQL is an extra")
+    monkeypatch.setattr(errors, "_told", {})
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            open_store("postgres://deck:hunter2@127.0.0.1:1/name")
+    (record,) = [record for record in caplog.records if record.name == "dashboard.store.errors"]
+    assert "127.0.0.1" in record.getMessage()
+    assert "hunter2" not in caplog.text
 
 
 def test_a_server_that_is_not_there_becomes_a_sentence_without_the_password() -> None:
