@@ -13,6 +13,7 @@ from flask import current_app
 
 from dashboard.cache.connect import Cache
 from dashboard.cache.errors import CacheError
+from dashboard.jobs.sampler import INFO
 
 FRESH_SECONDS = 4.0  # two polls of the overview
 
@@ -48,10 +49,13 @@ class Looks:
 
 
 def look(cache: Cache) -> Trouble | None:
-    """PING every primary until one fails: a round trip each, at most one time-out in all."""
+    """Ask every primary what the sampler asks until one fails: a round trip each, at most one time-out in all.
+
+    A PING would be answered by a server that denies INFO, and the reason would stay unknown.
+    """
     try:
         for node in cache.primaries():
-            cache.execute("PING", node=node)
+            cache.execute(INFO, node=node)
     except CacheError as error:
         return error.sentence, error.advice
     return None

@@ -95,6 +95,8 @@ def test_it_opens_on_findings_in_words(app: Flask, viewer: FlaskClient, valkey: 
     assert "of 64 MB" in said
     assert "No problem found." in said
     assert "Sampled" in said
+    assert re.search(r"Evictions [\d.]+ per second, last 5 min", said)
+    assert re.search(r"Expirations [\d.]+ per second, last 5 min", said)
 
 
 def test_it_says_that_no_maxmemory_is_set(app: Flask, viewer: FlaskClient) -> None:
@@ -195,6 +197,15 @@ def test_it_says_why_there_are_no_samples(settings: Settings, make_app: MakeApp,
     assert answer.status_code == 200
     assert "Act main refuses the user name or password." in text_of(answer.text)
     assert "wr0ng" not in answer.text
+
+
+def test_it_says_that_the_server_denies_what_the_sampler_asks(settings: Settings, make_app: MakeApp) -> None:
+    with running() as server, closing(server.client()) as client:
+        client.execute_command("ACL", "SETUSER", "viewer", "on", ">pw", "~*", "+@all", "-info")
+        app = make_app(with_caches(settings, f"main=redis://viewer:pw@{HOST}:{server.port}"))
+        said = text_of(signed_in_client(app, Role.VIEWER).get("/caches/main/").text)
+    assert "INFO" in said
+    assert "is the worker running?" not in said
 
 
 def test_a_server_that_hangs_is_named_within_its_time_out(settings: Settings, make_app: MakeApp) -> None:
@@ -300,6 +311,8 @@ def test_a_cluster_has_a_row_for_each_primary_and_a_total(
     for server in cluster.servers:
         assert f"{HOST}:{server.port}" in table
     assert "Total of 3" in text_of(table)
+    cells = re.findall(r"<td.*?</td>", table[table.index("<tfoot") :], re.DOTALL)
+    assert text_of(cells[5]).strip() == "\u2013", "one sample tells no rate"
     assert "Keys 60" in text_of(page)
 
 
