@@ -7,9 +7,7 @@ other programs should not hold a database driver and a client library in its mem
 from __future__ import annotations
 
 import logging
-import signal
 import sys
-import threading
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, ClassVar
@@ -87,10 +85,7 @@ def worker() -> None:
     settings = load_settings()
     prepare_data_folder(settings)
     _log_to_stderr(settings)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    run(settings, stop)
+    run(settings)
 
 
 def _log_to_stderr(settings: Settings) -> None:

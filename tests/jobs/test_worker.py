@@ -13,7 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from dashboard.cli import main
 from dashboard.jobs import housekeeping, worker
 from dashboard.jobs.queue import make_queue
 from dashboard.settings import Settings
@@ -64,6 +66,18 @@ def test_it_samples_until_a_signal_and_leaves_cleanly(tmp_path: Path, valkey: Se
     assert lines.count(f"Sampling main (redis://127.0.0.1:{valkey.port}) every 2 s; queue on sqlite.") == 1
     assert lines[-1] == "Stopped."
     assert "Traceback" not in log.read_text()
+
+
+def test_the_command_leaves_signals_to_the_worker(
+    tmp_path: Path, valkey: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CACHEDECK_DATA", str(tmp_path))
+    monkeypatch.setenv("CACHEDECK_CACHES", f"main={valkey.url}")
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before, found = [signal.getsignal(number) for number in numbers], []
+    monkeypatch.setattr(worker, "run", lambda _settings: found.extend(signal.getsignal(number) for number in numbers))
+    assert CliRunner().invoke(main, ["worker"]).exit_code == 0
+    assert found == before
 
 
 def test_it_ends_by_an_event_and_leaves_no_thread(tmp_path: Path, valkey: Server) -> None:
