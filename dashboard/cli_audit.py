@@ -6,8 +6,8 @@ import click
 
 from dashboard.cli_operators import opened_store
 from dashboard.store import audit
-from dashboard.views.audit_query import STATUSES, BadFilter, from_query
-from dashboard.views.audit_text import as_line
+from dashboard.store.audit_query import STATUSES, BadFilter, from_query
+from dashboard.store.audit_text import as_line
 
 
 @click.group("audit")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from flask import Blueprint, Response, request, stream_with_context, url_for
+from flask import Blueprint, Response, abort, request, stream_with_context, url_for
 from flask.typing import ResponseReturnValue
 
 from dashboard.store import audit
 from dashboard.store.audit import Entry, Filters
+from dashboard.store.audit_query import STATUSES, BadFilter, as_typed, from_query, to_query
+from dashboard.store.audit_text import as_line, differences
 from dashboard.store.operators import Role
 from dashboard.views.access import requires
-from dashboard.views.audit_query import STATUSES, BadFilter, as_typed, from_query, to_query
-from dashboard.views.audit_text import as_line, differences
+from dashboard.views.audit_verification import BeingVerified, verifications
 from dashboard.views.deck import deck
 from dashboard.views.render import fragment, page, wants_fragment
 
@@ -40,8 +41,14 @@ def index() -> ResponseReturnValue:
 @blueprint.get("/audit/verification")
 @requires(Role.VIEWER)
 def verification() -> ResponseReturnValue:
-    """Whether the chain of hashes holds. It reads the whole trail and changes nothing, hence a GET."""
-    checked = audit.verify(deck().store)
+    """Whether the chain of hashes holds. It reads the whole trail and changes nothing, hence a GET.
+
+    The answer may be a minute old; 503 while the first one is being found.
+    """
+    try:
+        checked = verifications().of(deck().store)
+    except BeingVerified as error:
+        abort(503, str(error))
     if wants_fragment():
         return fragment("audit/_verification.html", checked=checked)
     return page("audit/verification.html", screen="audit", checked=checked)

@@ -3,19 +3,23 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import threading
 import time
 from contextlib import closing, suppress
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from dashboard.settings import Settings
 from dashboard.store import audit
 from dashboard.store.audit import JSON, Change
+from dashboard.store.audit_query import BadFilter, from_query, to_query
+from dashboard.store.audit_text import differences
 from dashboard.store.engine import Store
-from dashboard.views.audit_query import BadFilter, from_query, to_query
-from dashboard.views.audit_text import differences
-from tests.views.conftest import by_htmx
+from dashboard.store.operators import Role
+from dashboard.views import audit_verification
+from tests.views.conftest import by_htmx, signed_in_client
 
 
 class _Refused(Exception):
@@ -207,6 +211,46 @@ class TestVerification:
         page = viewer.get("/audit/verification").text
         assert "The audit trail is damaged." in page
         assert "was changed." in page
+
+    def test_it_is_not_walked_again_within_a_minute(
+        self, viewer: FlaskClient, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert viewer.get("/audit/verification").status_code == 200
+        monkeypatch.setattr(audit, "verify", lambda _store: pytest.fail("walked again"))
+        assert "is whole" in viewer.get("/audit/verification").text
+
+    def test_it_is_walked_again_after_that(
+        self, viewer: FlaskClient, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(audit_verification, "FRESH_SECONDS", 0.0)
+        rows = [re.search(r"(\d+) rows", viewer.get("/audit/verification").text)]
+        _write(store, "api:user:1")
+        rows.append(re.search(r"(\d+) rows", viewer.get("/audit/verification").text))
+        first, second = (int(found[1]) for found in rows if found)
+        assert second == first + 2
+
+    def test_only_one_thread_walks_it(self, viewer: FlaskClient, monkeypatch: pytest.MonkeyPatch, app: Flask) -> None:
+        other = signed_in_client(app, Role.OPERATOR)
+        entered, leave = threading.Event(), threading.Event()
+        walk = audit.verify
+
+        def slow(store: Store) -> audit.Verification:
+            entered.set()
+            leave.wait(20)
+            return walk(store)
+
+        monkeypatch.setattr(audit, "verify", slow)
+        said: list[int] = []
+        first = threading.Thread(target=lambda: said.append(viewer.get("/audit/verification").status_code))
+        first.start()
+        try:
+            assert entered.wait(20)
+            refused = other.get("/audit/verification")
+        finally:
+            leave.set()
+            first.join(20)
+        assert (said, refused.status_code) == ([200], 503)
+        assert "is being verified" in refused.text
 
 
 @pytest.mark.parametrize(

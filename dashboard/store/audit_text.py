@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from dashboard.store.audit import JSON, Entry
-from dashboard.views.filters import iso
 
 
 def as_line(entry: Entry) -> str:
     """One entry as a line of JSON, with its time in ISO 8601 (UTC) beside the epoch seconds."""
-    return json.dumps({"time": iso(entry.at)} | asdict(entry), ensure_ascii=False) + "\n"
+    time = datetime.fromtimestamp(entry.at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return json.dumps({"time": time} | asdict(entry), ensure_ascii=False) + "\n"
 
 
 def differences(before: JSON | None, after: JSON | None) -> Iterator[tuple[str, str, str]]:
