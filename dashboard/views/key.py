@@ -15,7 +15,7 @@ from dashboard.cache.key_token import from_token, printable
 from dashboard.cache.keys import GONE, LONGEST_TTL, NO_TTL, Retimed, Row
 from dashboard.cache.selection import from_query
 from dashboard.store.operators import Role
-from dashboard.views.access import change, current_cache, requires
+from dashboard.views.access import change, current_cache, reason, requires
 from dashboard.views.duration_input import BadDuration, parse_duration
 from dashboard.views.filters import duration
 from dashboard.views.render import page
@@ -23,7 +23,6 @@ from dashboard.views.value import value_context
 
 blueprint = Blueprint("key", __name__, url_prefix="/caches/<cache>/keys/<key>")
 
-REASON_LIMIT = 500  # characters of a reason that the audit trail keeps
 SUBJECT_LIMIT = 2000  # characters of a key's name there; a longer one is told by its beginning, size and digest
 LEAST_TTL = 1.0  # seconds; less is a removal, and has its own act
 
@@ -59,7 +58,7 @@ def set_ttl(cache: str, key: str) -> ResponseReturnValue:
     jitter = _jitter(default="0")
     name = from_token(key)
     before = _present(name)
-    with change("key.ttl", subject(name), before={"ttl_ms": before.pttl_ms}, reason=_reason()) as attempt:
+    with change("key.ttl", subject(name), before={"ttl_ms": before.pttl_ms}, reason=reason()) as attempt:
         retimed = keys.set_ttl(current_cache(), name, seconds, jitter)
         attempt.done(after={"ttl_ms": retimed.after_ms})
     return _retimed(key, retimed)
@@ -74,7 +73,7 @@ def add_jitter(cache: str, key: str) -> ResponseReturnValue:
     before = _present(name)
     if before.ttl is None or before.pttl_ms == NO_TTL:
         abort(409, "The key never expires, or does not tell its TTL, so there is nothing to spread. Set a TTL first.")
-    with change("key.jitter", subject(name), before={"ttl_ms": before.pttl_ms}, reason=_reason()) as attempt:
+    with change("key.jitter", subject(name), before={"ttl_ms": before.pttl_ms}, reason=reason()) as attempt:
         retimed = keys.set_ttl(current_cache(), name, before.ttl, jitter)
         attempt.done(after={"ttl_ms": retimed.after_ms})
     return _retimed(key, retimed)
@@ -86,7 +85,7 @@ def persist(cache: str, key: str) -> ResponseReturnValue:
     """Take the TTL away: the key stays until it is removed or evicted."""
     name = from_token(key)
     before = _present(name)
-    with change("key.persist", subject(name), before={"ttl_ms": before.pttl_ms}, reason=_reason()) as attempt:
+    with change("key.persist", subject(name), before={"ttl_ms": before.pttl_ms}, reason=reason()) as attempt:
         retimed = keys.persist(current_cache(), name)
         attempt.done(after={"ttl_ms": retimed.after_ms})
     return _retimed(key, retimed)
@@ -98,7 +97,7 @@ def remove(cache: str, key: str) -> ResponseReturnValue:
     """Remove the key (UNLINK)."""
     name = from_token(key)
     before = _present(name)
-    with change("key.delete", subject(name), before=_facts(before), reason=_reason()) as attempt:
+    with change("key.delete", subject(name), before=_facts(before), reason=reason()) as attempt:
         removed = keys.delete(current_cache(), name)
         attempt.done(after={"removed": removed})
     if removed:
@@ -169,7 +168,3 @@ def _jitter(default: str) -> float:
     if not 0 <= percent <= 90:
         abort(400, "Jitter is a share of the time, from 0 to 90 per cent.")
     return percent / 100
-
-
-def _reason() -> str:
-    return request.form.get("reason", "").strip()[:REASON_LIMIT]
