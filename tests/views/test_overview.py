@@ -95,8 +95,8 @@ def test_it_opens_on_findings_in_words(app: Flask, viewer: FlaskClient, valkey: 
     assert "of 64 MB" in said
     assert "No problem found." in said
     assert "Sampled" in said
-    assert re.search(r"Evictions [\d.]+ per second, last 5 min", said)
-    assert re.search(r"Expirations [\d.]+ per second, last 5 min", said)
+    assert re.search(r"Evictions [\d.]+ per s, last 5 min", said)
+    assert re.search(r"Expirations [\d.]+ per s, last 5 min", said)
 
 
 def test_it_says_that_no_maxmemory_is_set(app: Flask, viewer: FlaskClient) -> None:
