@@ -9,6 +9,7 @@ from typing import Any
 
 from dashboard.cache.connect import Cache, Node
 from dashboard.cache.errors import CacheError, Denied, translate
+from dashboard.cache.filtering import seconds_of
 from dashboard.cache.selection import Selection
 
 NO_TTL = -1
@@ -78,15 +79,24 @@ def look_up(cache: Cache, selection: Selection) -> list[Row]:
     """The keys that a pattern names letter by letter and that meet the selection's other conditions.
 
     This is how a pattern without wildcards is answered: at once and certainly, however many keys
-    there are. One round trip for each primary involved (at most two). Raises CacheError, also where
-    the server would not tell whether there is such a key.
+    there are. One round trip for each primary involved (at most two), and one more for each key where
+    its server's clock is asked for. Raises CacheError, also where the server would not tell whether there is
+    such a key, or how large it is when that matters.
     """
     named = _sure(cache, rows(cache, selection.literals)).values()
-    return [
-        row
-        for row in named
-        if selection.takes_type(row.type) and (row.pttl_ms is None or selection.takes_ttl(row.pttl_ms))
-    ]
+    return [row for row in named if selection.takes_type(row.type) and _meets(cache, selection, row)]
+
+
+def _meets(cache: Cache, selection: Selection, row: Row) -> bool:
+    if selection.size:
+        # A row leaves out what may not be asked; asking once more says why.
+        size = cache.execute("MEMORY", "USAGE", row.key) if row.memory is None else row.memory
+        if size is None or not selection.takes_size(int(size)):
+            return False
+    if row.pttl_ms is None:
+        return True
+    now = seconds_of(cache.execute("TIME", node=cache.node_of(row.key))) if selection.at_instant else None
+    return selection.takes_ttl(row.pttl_ms, now)
 
 
 def _sure(cache: Cache, found: dict[bytes, Row]) -> dict[bytes, Row]:

@@ -6,15 +6,19 @@ It is immutable and travels in the URL's query string, so that "show these", "an
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from dashboard.cache.key_token import from_printable, printable
 
 TYPES = ("string", "hash", "list", "set", "zset", "stream")
 _TYPE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_TTL_CONDITION = re.compile(r"none|any|[<>]\d{1,10}")
+_TTL_CONDITION = re.compile(r"none|any|[<>]\d{1,10}", re.ASCII)
+_TTL_RANGE = re.compile(r"(@?)(\d{1,11}(?:\.\d{1,6})?)-(\d{1,11}(?:\.\d{1,6})?)", re.ASCII)
+_SIZE_CONDITION = re.compile(r"[<>]\d{1,15}", re.ASCII)
 _GLOB = frozenset(b"*?[")
 PATTERN_LIMIT = 32_768  # bytes; a key may have 512 MB, a URL may not
 
@@ -25,16 +29,19 @@ class BadSelection(ValueError):
 
 @dataclass(frozen=True)
 class Selection:
-    """Keys that match a glob pattern, and a type and a TTL condition where given.
+    """Keys that match a glob pattern, and a type, a TTL and a size condition where given.
 
     pattern: Redis glob (`*`, `?`, `[a-z]`, backslash escapes), bytes.
     type: "" for any, else the server's name for it ("string", ..., or a module's such as "ReJSON-RL").
-    ttl: "" for any, "none" (never expires), "any" (has a TTL), "<N" or ">N" seconds left.
+    ttl: "" for any, "none" (never expires), "any" (has a TTL), "<N" or ">N" seconds left, "A-B" for A <= ttl < B
+        seconds left, "@A-B" for what expires at an instant A <= t < B in seconds since 1970.
+    size: "" for any, "<N" or ">N" bytes by MEMORY USAGE.
     """
 
     pattern: bytes = b"*"
     type: str = ""
     ttl: str = ""
+    size: str = ""
 
     def __post_init__(self) -> None:
         if len(self.pattern) > PATTERN_LIMIT:
@@ -42,12 +49,35 @@ class Selection:
         if self.type and not _TYPE_NAME.fullmatch(self.type):
             raise BadSelection("This is not the name of a type.")
         if self.ttl and not _TTL_CONDITION.fullmatch(self.ttl):
-            raise BadSelection("A TTL filter is none, any, <seconds or >seconds.")
+            self._check_range()
+        if self.size and not _SIZE_CONDITION.fullmatch(self.size):
+            raise BadSelection("A size filter is <bytes or >bytes.")
+
+    def _check_range(self) -> None:
+        low, high = self.ttl_range_ms
+        if (low, high) == (0, 0):
+            raise BadSelection(
+                "A TTL filter is none, any, <seconds, >seconds, a range such as 60-300, "
+                "or a range of instants such as @1764000000-1764000060."
+            )
+        if low >= high:
+            raise BadSelection("A TTL filter's range goes from less to more.")
 
     @property
     def everything(self) -> bool:
         """Whether no key is left out."""
-        return self.pattern == b"*" and not self.type and not self.ttl
+        return self.pattern == b"*" and not (self.type or self.ttl or self.size)
+
+    @property
+    def at_instant(self) -> bool:
+        """Whether the TTL condition names instants, so that it can only be judged by a clock: the server's."""
+        return self.ttl.startswith("@")
+
+    @cached_property
+    def ttl_range_ms(self) -> tuple[int, int]:
+        """The two ends of a TTL range, milliseconds left or since 1970; (0, 0) where the condition is another."""
+        found = _TTL_RANGE.fullmatch(self.ttl)
+        return (round(float(found[2]) * 1000), round(float(found[3]) * 1000)) if found else (0, 0)
 
     @property
     def has_wildcard(self) -> bool:
@@ -72,25 +102,45 @@ class Selection:
         unescaped = re.sub(rb"\\(.)", rb"\1", self.pattern, flags=re.DOTALL)
         return tuple(dict.fromkeys((self.pattern, unescaped)))
 
-    def takes_ttl(self, pttl: int) -> bool:
-        """Whether a key with this PTTL reply (milliseconds; -1 none, -2 gone) meets the TTL condition."""
+    def takes_ttl(self, pttl: int, now: float | None = None) -> bool:
+        """Whether a key with this PTTL reply (milliseconds; -1 none, -2 gone) meets the TTL condition.
+
+        now: the server's clock, seconds since 1970, read after PTTL; only a range of instants asks for it.
+        """
         if pttl == -2:
             return False
         if not self.ttl:
             return True
         if self.ttl in ("none", "any"):
             return (pttl == -1) == (self.ttl == "none")
+        if self.ttl[0] not in "<>":
+            low, high = self.ttl_range_ms
+            return pttl >= 0 and low <= pttl + self._since_ms(now) < high
         bound = int(self.ttl[1:]) * 1000
         return pttl >= 0 and (pttl < bound if self.ttl[0] == "<" else pttl > bound)
+
+    def _since_ms(self, now: float | None) -> int:
+        if not self.at_instant:
+            return 0
+        if now is None:
+            raise ValueError("a range of instants needs the server's clock")
+        # Whole milliseconds, as the server counts; a double of 1.7e9 s is off by up to a ten-thousandth of one.
+        return math.floor(now * 1000 + 0.0005)
+
+    def takes_size(self, size: int) -> bool:
+        """Whether a key of so many bytes, as MEMORY USAGE counts them, meets the size condition."""
+        if not self.size:
+            return True
+        bound = int(self.size[1:])
+        return size < bound if self.size[0] == "<" else size > bound
 
     def takes_type(self, name: str) -> bool:
         return not self.type or self.type.lower() == name.lower()
 
     def to_query(self) -> dict[str, str]:
         """The parts that differ from the default, as query parameters."""
-        query = {"pattern": printable(self.pattern), "type": self.type, "ttl": self.ttl}
-        default = {"pattern": "*", "type": "", "ttl": ""}
-        return {name: value for name, value in query.items() if value != default[name]}
+        query = {"pattern": printable(self.pattern), "type": self.type, "ttl": self.ttl, "size": self.size}
+        return {name: value for name, value in query.items() if value != ("*" if name == "pattern" else "")}
 
 
 def from_query(query: Mapping[str, str]) -> Selection:
@@ -100,7 +150,8 @@ def from_query(query: Mapping[str, str]) -> Selection:
     with the empty name is in the list of `*` and has a link like any other.)
     """
     pattern = query.get("pattern") or "*"
-    return Selection(from_printable(pattern), query.get("type", "").strip(), query.get("ttl", "").strip())
+    kind, ttl, size = (query.get(name, "").strip() for name in ("type", "ttl", "size"))
+    return Selection(from_printable(pattern), kind, ttl, size)
 
 
 def glob_escape(key: bytes) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dashboard.cache.selection import BadSelection, Selection, from_query, glob_escape
+from dashboard.cache.selection_words import in_words
 from tests.cache.hostile_keys import HOSTILE, random_keys
 
 
@@ -12,7 +13,7 @@ from tests.cache.hostile_keys import HOSTILE, random_keys
     "key", [key for key in HOSTILE.values() if key], ids=[name for name in HOSTILE if name != "empty"]
 )
 def test_a_pattern_of_any_bytes_survives_the_query_string(key: bytes) -> None:
-    selection = Selection(key + b"*", "hash", "<60")
+    selection = Selection(key + b"*", "hash", "<60", ">1024")
     assert from_query(selection.to_query()) == selection
 
 
@@ -28,7 +29,9 @@ def test_the_default_is_an_empty_query() -> None:
     assert from_query({}) == from_query({"pattern": "", "type": " ", "ttl": ""}) == Selection()
 
 
-@pytest.mark.parametrize("selection", [Selection(b"a*"), Selection(type="set"), Selection(ttl="none")])
+@pytest.mark.parametrize(
+    "selection", [Selection(b"a*"), Selection(type="set"), Selection(ttl="none"), Selection(size=">0")]
+)
 def test_a_condition_leaves_something_out(selection: Selection) -> None:
     assert not selection.everything
 
@@ -75,12 +78,57 @@ def test_an_escaped_key_is_a_pattern_for_that_key_alone(key: bytes) -> None:
         ("any", (0, 5000), (-1, -2)),
         ("<60", (0, 59_999), (60_000, 60_001, -1, -2)),
         (">60", (60_001, 10**12), (60_000, 0, -1, -2)),
+        ("60-300", (60_000, 299_999), (59_999, 300_000, 0, -1, -2)),
+        ("0-0.5", (0, 499), (500, -1, -2)),
     ],
 )
 def test_a_ttl_condition_takes_the_keys_it_says(condition: str, taken: tuple[int, ...], left: tuple[int, ...]) -> None:
     selection = Selection(ttl=condition)
     assert all(selection.takes_ttl(pttl) for pttl in taken)
     assert not any(selection.takes_ttl(pttl) for pttl in left)
+
+
+def test_a_range_of_instants_is_judged_by_the_servers_clock() -> None:
+    selection = Selection(ttl="@1764000000-1764000002.5")
+    now = 1_763_999_990.123456
+    assert selection.at_instant
+    assert [pttl for pttl in range(9_870, 12_380) if selection.takes_ttl(pttl, now)] == list(range(9_877, 12_377))
+    assert not selection.takes_ttl(-1, 1_764_000_001.0)
+    assert not selection.takes_ttl(-2, 1_764_000_001.0)
+    with pytest.raises(ValueError, match="clock"):
+        selection.takes_ttl(9_877)
+
+
+@pytest.mark.parametrize("microseconds", [0, 1_000, 123_000, 321_000, 999_000, 999_999])
+def test_an_expiry_at_a_whole_second_belongs_to_that_second_whatever_the_clock_shows(microseconds: int) -> None:
+    now = 1_763_999_990 + microseconds / 1e6
+    pttl = 1_764_000_000_000 - (1_763_999_990_000 + microseconds // 1000)
+    assert Selection(ttl="@1764000000-1764000001").takes_ttl(pttl, now)
+    assert not Selection(ttl="@1763999999-1764000000").takes_ttl(pttl, now)
+
+
+def test_a_size_condition_takes_the_keys_it_says() -> None:
+    assert [size for size in (99, 100, 101) if Selection(size=">100").takes_size(size)] == [101]
+    assert [size for size in (99, 100, 101) if Selection(size="<100").takes_size(size)] == [99]
+    assert Selection().takes_size(0)
+
+
+@pytest.mark.parametrize(
+    ("selection", "words"),
+    [
+        (Selection(), "all keys"),
+        (Selection(b"sess:*"), "keys of sess:*"),
+        (Selection(b"sess:*", "hash", "none", ">2048"), "keys of sess:* of type hash without TTL larger than 2 kB"),
+        (Selection(ttl="any"), "all keys that have a TTL"),
+        (Selection(ttl="<60"), "all keys with less than 60 s to live"),
+        (Selection(ttl=">7200", size="<100"), "all keys with more than 2 h to live smaller than 100 B"),
+        (Selection(ttl="0-300"), "all keys with 0 s to 5 min to live"),
+        (Selection(b"a:*", ttl="@1764000000-1764000002"), "keys of a:* that expire within 2 s of each other"),
+        (Selection(b"x" * 300), f"keys of {'x' * 79}…"),
+    ],
+)
+def test_a_selection_is_said_in_plain_english(selection: Selection, words: str) -> None:
+    assert in_words(selection).replace("\u202f", " ") == words
 
 
 def test_a_type_is_taken_in_any_case_and_only_it() -> None:
@@ -97,6 +145,19 @@ def test_a_type_is_taken_in_any_case_and_only_it() -> None:
         {"ttl": "<-1"},
         {"ttl": "<99999999999"},
         {"ttl": "never"},
+        {"ttl": "300-60"},
+        {"ttl": "60-60"},
+        {"ttl": "0-0"},
+        {"ttl": "-60"},
+        {"ttl": "60-"},
+        {"ttl": "@60"},
+        {"ttl": "@1764000002-1764000000"},
+        {"ttl": "1e3-1e4"},
+        {"ttl": "\u0661-\u0662"},
+        {"size": "100"},
+        {"size": ">-1"},
+        {"size": ">1kB"},
+        {"size": ">" + "9" * 16},
         {"type": "two words"},
         {"type": "string\nCOUNT"},
         {"type": "x" * 65},

@@ -1,0 +1,49 @@
+"""A selection in plain English: `keys of api:search:* of type string with less than 5 min to live`. Pure.
+
+Times of day are left to whoever draws them, because they depend on the reader's time zone.
+"""
+
+from __future__ import annotations
+
+from dashboard.cache.key_token import printable
+from dashboard.cache.selection import Selection
+from dashboard.cache.wording import size, span
+
+PATTERN_SHOWN = 80  # characters of a pattern within a sentence
+
+
+def in_words(selection: Selection) -> str:
+    """The whole selection as the subject of a sentence: `all keys`, `keys of sess:* without TTL`."""
+    if selection.everything:
+        return "all keys"
+    words = ["all keys" if selection.pattern == b"*" else f"keys of {pattern_in_words(selection)}"]
+    if selection.type:
+        words.append(f"of type {selection.type}")
+    words += [condition for condition in (ttl_in_words(selection), size_in_words(selection)) if condition]
+    return " ".join(words)
+
+
+def pattern_in_words(selection: Selection) -> str:
+    """The pattern as one line, its end left out where it is very long."""
+    shown = printable(selection.pattern)
+    return shown if len(shown) <= PATTERN_SHOWN else f"{shown[: PATTERN_SHOWN - 1]}…"
+
+
+def ttl_in_words(selection: Selection) -> str:
+    """The TTL condition: `without TTL`, `with 1 min to 5 min to live`; "" where there is none."""
+    condition = selection.ttl
+    if condition in ("", "none", "any"):
+        return {"": "", "none": "without TTL", "any": "that have a TTL"}[condition]
+    if condition[0] in "<>":
+        return f"with {'less' if condition[0] == '<' else 'more'} than {span(int(condition[1:]))} to live"
+    low, high = selection.ttl_range_ms
+    if selection.at_instant:
+        return f"that expire within {span((high - low) / 1000)} of each other"
+    return f"with {span(low / 1000) if low else '0 s'} to {span(high / 1000)} to live"
+
+
+def size_in_words(selection: Selection) -> str:
+    """The size condition: `larger than 10 kB`; "" where there is none."""
+    if not selection.size:
+        return ""
+    return f"{'smaller' if selection.size[0] == '<' else 'larger'} than {size(int(selection.size[1:]))}"
