@@ -13,23 +13,14 @@ from dashboard.cache.key_token import from_printable, printable, to_token
 from dashboard.cache.keys import keeps_frequency
 from dashboard.cache.namespaces import namespaces
 from dashboard.cache.search import MOST_SHOWN, PAGE, State, Step, search, state_from_text
-from dashboard.cache.selection import TYPES, Selection, from_query, glob_escape
+from dashboard.cache.selection import Selection, from_query, glob_escape
 from dashboard.store.operators import Role
 from dashboard.views.access import current_cache, requires
 from dashboard.views.deck import deck
 from dashboard.views.render import fragment, of_cache_error, page
+from dashboard.views.selection_bar import selection_bar
 
 blueprint = Blueprint("keys", __name__, url_prefix="/caches/<cache>")
-
-TTL_CHOICES = (
-    ("", "any"),
-    ("none", "no TTL"),
-    ("any", "with a TTL"),
-    ("<60", "under 1 min"),
-    ("<3600", "under 1 h"),
-    (">3600", "over 1 h"),
-    (">86400", "over 1 day"),
-)
 
 
 @blueprint.get("/keys")
@@ -47,15 +38,9 @@ def index(cache: str) -> ResponseReturnValue:
         screen="keys",
         status=problem.status if problem else 200,
         problem=problem,
-        types=_choices((("", "any"), *((name, name) for name in TYPES)), selection.type, selection.type),
-        ttls=_choices(TTL_CHOICES, selection.ttl, f"{selection.ttl} s"),
+        bar=selection_bar(selection),
         **_context(cache, selection, step),
     )
-
-
-def _choices(usual: tuple[tuple[str, str], ...], chosen: str, words: str) -> tuple[tuple[str, str], ...]:
-    """What a select offers: the usual, and what the URL asks for (a module's type, some other time)."""
-    return usual if chosen in dict(usual) else (*usual, (chosen, words))
 
 
 @blueprint.post("/searches")
