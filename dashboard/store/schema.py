@@ -6,7 +6,7 @@ Times are seconds since the epoch unless the name says `_ms`.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Double, ForeignKey, Index, Integer, MetaData, String, Text
+from sqlalchemy import BigInteger, Boolean, Double, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 NAMES = {
@@ -112,6 +112,49 @@ class SampleRow(Base):
     counters: Mapped[str] = mapped_column(Text)
 
     __table_args__ = (Index(None, "cache", "resolution", "slot_ms"),)
+
+
+class JobRow(Base):
+    """One piece of long work, from when it was asked for. What it found is in JobSnapshotRow.
+
+    `state` is one of jobs.STATES as it was last written down: of a worker that was killed it says "running" until
+    somebody notices. `owner` is the random id of the worker that runs it ("" before), `arguments` and `progress`
+    are JSON text; `progress` is null until the first snapshot.
+    """
+
+    __tablename__ = "jobs"
+
+    id: Mapped[int] = mapped_column(COUNTED, primary_key=True)
+    cache: Mapped[str] = mapped_column(String(255))
+    kind: Mapped[str] = mapped_column(String(32))
+    arguments: Mapped[str] = mapped_column(Text)
+    actor: Mapped[str] = mapped_column(Text)
+    address: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(16))
+    owner: Mapped[str] = mapped_column(String(32))
+    cancelling: Mapped[bool] = mapped_column(Boolean)
+    created_at: Mapped[float] = mapped_column(Double)
+    started_at: Mapped[float | None] = mapped_column(Double)
+    heartbeat_at: Mapped[float | None] = mapped_column(Double)
+    ended_at: Mapped[float | None] = mapped_column(Double)
+    progress: Mapped[str | None] = mapped_column(Text)
+    error: Mapped[str] = mapped_column(Text)
+    advice: Mapped[str] = mapped_column(Text)
+
+    __table_args__ = (Index(None, "cache", "kind", "id"), Index(None, "state", "id"))
+
+
+class JobSnapshotRow(Base):
+    """The last snapshot of a job: JSON, compressed by zlib.
+
+    A table of its own, so that a list of jobs reads none of them and a heartbeat writes none of them again.
+    """
+
+    __tablename__ = "job_snapshots"
+
+    job_id: Mapped[int] = mapped_column(COUNTED, ForeignKey("jobs.id"), primary_key=True, autoincrement=False)
+    body: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class LockRow(Base):
