@@ -1,0 +1,153 @@
+"""Analyses: starting one, and which one a screen draws. Expiry and Memory are two views of the same result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, abort, flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+
+from dashboard.cache.errors import CacheError
+from dashboard.cache.extent import Extent, extent
+from dashboard.cache.report import Snapshot
+from dashboard.cache.selection import BadSelection, Selection, from_query
+from dashboard.jobs import results
+from dashboard.jobs.start import start
+from dashboard.store import jobs
+from dashboard.store.jobs import Job
+from dashboard.store.operators import Role
+from dashboard.views.access import address, current_cache, current_operator, reason, requires
+from dashboard.views.deck import deck
+
+blueprint = Blueprint("analyses", __name__, url_prefix="/caches/<cache>")
+
+KIND = "analysis"
+SCREENS = ("expiry", "memory")
+SHARES = (("0.25", "25 %"), ("0.5", "50 %"), ("1", "100 %"))
+DEFAULT_SHARE = "0.5"
+KEPT = 12  # earlier results that a screen lists
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The analysis that a screen draws, if there is one, and the other results of the same selection, newest first.
+
+    selection: of the job where the URL names one, else the URL's. snapshot: None before the first one.
+    """
+
+    selection: Selection
+    job: Job | None = None
+    snapshot: Snapshot | None = None
+    kept: tuple[Job, ...] = ()
+
+    @property
+    def going(self) -> bool:
+        return self.job is not None and self.job.open
+
+
+@blueprint.post("/analyses")
+@requires(Role.OPERATOR)
+def create(cache: str) -> ResponseReturnValue:
+    """Start an analysis of a selection, and lead to it on the screen that asked for it.
+
+    Where one of the same selection is going on already, that one is shown: a second would tell nothing new
+    and cost the server the same again.
+    """
+    selection = from_query(request.form)
+    share, screen = request.form.get("share", DEFAULT_SHARE), request.form.get("next", SCREENS[0])
+    if share not in dict(SHARES):
+        abort(400, "The share of the server's time is 25, 50 or 100 per cent.")
+    if screen not in SCREENS:
+        abort(400, "An analysis is shown by Expiry or by Memory.")
+    current_cache()
+    job = next((one for one in jobs.running(deck().store, cache) if _is_of(one, selection)), None)
+    if job is None:
+        job = start(deck(), cache, KIND, _arguments(selection, share), current_operator().name, address(), reason())
+    else:
+        flash("These keys are being analysed already: this is that analysis.", "info")
+    return redirect(url_for(f"{screen}.show", cache=cache, job=job.id, **_query(selection)), 303)
+
+
+def _arguments(selection: Selection, share: str) -> dict[str, Any]:
+    return {"selection": selection.to_query(), "share": float(share), "replicas": "replicas" in request.form}
+
+
+def chosen(cache: str, selection: Selection, job_id: int | None) -> Chosen:
+    """The analysis that the URL names, else the newest of the same selection that has something to show.
+
+    404 where the URL names a job that is none of this cache's analyses.
+    """
+    store = deck().store
+    if job_id is not None:
+        job = jobs.get(store, job_id)
+        if job is None or job.cache != cache or job.kind != KIND:
+            abort(404, f"No analysis of {cache} has the number {job_id}.")
+        selection = selection_of(job) or selection
+    of_these = [one for one in jobs.newest(store, cache, KIND) if _is_of(one, selection)]
+    if job_id is None:
+        job = next((one for one in of_these if one.open or has_result(one)), None)
+    kept = tuple(one for one in of_these if has_result(one) and (job is None or one.id != job.id))[:KEPT]
+    return Chosen(selection, job, _snapshot(job) if job else None, kept)
+
+
+def has_result(job: Job) -> bool:
+    """Whether there is a snapshot of it: progress is saved along with the first one."""
+    return job.progress is not None
+
+
+def _snapshot(job: Job) -> Snapshot | None:
+    found = results.snapshot(deck().store, job)
+    return found if isinstance(found, Snapshot) else None
+
+
+def selection_of(job: Job) -> Selection | None:
+    """Which keys an analysis was asked for; None where its arguments cannot be read (any more)."""
+    try:
+        return from_query(job.arguments.get("selection", {}))
+    except (BadSelection, AttributeError, TypeError):
+        return None
+
+
+def _is_of(job: Job, selection: Selection) -> bool:
+    return job.kind == KIND and selection_of(job) == selection
+
+
+def job_number() -> int | None:
+    """The job that the URL asks for; None where it names none."""
+    return request.args.get("job", type=int)
+
+
+def _query(selection: Selection) -> dict[str, Any]:
+    return dict[str, Any](selection.to_query())
+
+
+def status_context(cache: str, screen: str, found: Chosen) -> dict[str, Any]:
+    """What analyses/_status.html draws: the job, what may be started, and where the page asks again while it runs."""
+    here = url_for(f"{screen}.show", cache=cache, job=found.job.id if found.job else None, **_query(found.selection))
+    return {
+        "chosen": found,
+        "job": found.job,
+        "snapshot": found.snapshot,
+        "report": found.snapshot.report if found.snapshot else None,
+        "selection": found.selection,
+        "query": found.selection.to_query(),
+        "here": here,
+        "next_screen": screen,
+        "shares": SHARES,
+        "share": _share_of(found.job),
+        # A running analysis offers no start, and the server has enough to do.
+        "extent": None if found.going else _extent(),
+    }
+
+
+def _share_of(job: Job | None) -> str:
+    wanted = str(job.arguments.get("share", "")).removesuffix(".0") if job else ""
+    return wanted if wanted in dict(SHARES) else DEFAULT_SHARE
+
+
+def _extent() -> Extent | None:
+    try:
+        return extent(current_cache())
+    except CacheError:
+        return None  # the start form says less then; starting says what is wrong
