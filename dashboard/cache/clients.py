@@ -46,8 +46,11 @@ class _LookingPacker:
 
 
 @memoise
-def _connection_class(base: Any, guarded_name: str, *, of_cluster: bool = False) -> Any:
-    """`base`, polite (NO-TOUCH), and where a name is given guarded against writing to the cache of that name."""
+def _connection_class(base: Any, guarded_name: str, *, of_cluster: bool = False, of_replica: bool = False) -> Any:
+    """`base`, polite (NO-TOUCH), and where a name is given guarded against writing to the cache of that name.
+
+    A cluster's replica answers for its primary's keys only to who has said READONLY.
+    """
 
     class Polite(base):  # type: ignore[misc]
         def __init__(self, **options: Any) -> None:
@@ -60,6 +63,8 @@ def _connection_class(base: Any, guarded_name: str, *, of_cluster: bool = False)
             self._ask("CLIENT", "SETNAME", CLIENT_NAME)
             if not of_cluster or _survives_no_touch(self._ask("HELLO")):
                 self._ask("CLIENT", "NO-TOUCH", "ON")
+            if of_cluster and of_replica:
+                self._ask("READONLY")
 
         def _ask(self, *words: str) -> Any:
             """The reply, None for an error: an older server (NO-TOUCH: Redis 7.2), or denied. We can do without."""
@@ -123,6 +128,17 @@ def client_for(target: Target) -> redis.Redis | RedisCluster:
         place["host"], place["port"] = target.hosts[0]
     pool = redis.ConnectionPool(
         connection_class=_connection_class(base, guarded_name), db=target.db, retry=_retry(), **options, **place
+    )
+    return redis.Redis.from_pool(pool)
+
+
+def replica_client(target: Target, host: str, port: int) -> redis.Redis:
+    """A client, with a pool of its own, for one replica of a target: as the target's servers are reached."""
+    guarded_name = target.name if target.read_only else ""
+    base: Any = SSLConnection if target.tls else Connection
+    kind = _connection_class(base, guarded_name, of_cluster=target.kind == "cluster", of_replica=True)
+    pool = redis.ConnectionPool(
+        connection_class=kind, db=target.db, retry=_retry(), host=host, port=port, **_options(target)
     )
     return redis.Redis.from_pool(pool)
 

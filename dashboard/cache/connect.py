@@ -18,7 +18,7 @@ from redis.cluster import ClusterNode, RedisCluster
 from redis.exceptions import AskError, MovedError, RedisError
 
 from dashboard.cache.capability import Capabilities, probe
-from dashboard.cache.clients import client_for
+from dashboard.cache.clients import client_for, replica_client
 from dashboard.cache.errors import CacheError, Denied, ReadOnlyCache, TimedOut, translating
 from dashboard.cache.target import Target
 
@@ -54,6 +54,7 @@ class Cache:
         self._silent: dict[str, float] = {}  # primaries that timed out, by name, and when
         self._capabilities: tuple[float, Capabilities | CacheError] | None = None
         self._policy: tuple[float, str] | None = None
+        self._replicas: dict[str, Node] = {}
 
     def __repr__(self) -> str:
         return f"Cache({self.target!r})"
@@ -79,12 +80,15 @@ class Cache:
                 self._topology_at = time.monotonic()
             return self._client
 
-    def primaries(self) -> tuple[Node, ...]:
-        """Every primary, in a stable order. A cluster's picture is renewed when older than 10 s (1 round trip)."""
+    def primaries(self, *, fresh: bool = False) -> tuple[Node, ...]:
+        """Every primary, in a stable order. A cluster's picture is renewed when older than 10 s (1 round trip).
+
+        fresh: renew it in any case, because a primary has just failed.
+        """
         client = self.client
         if not isinstance(client, RedisCluster):
             return (Node(self._single_name(), client),)
-        if time.monotonic() - self._topology_at > TOPOLOGY_SECONDS:
+        if fresh or time.monotonic() - self._topology_at > TOPOLOGY_SECONDS:
             self._look_at_the_cluster_again(client)
         found: list[ClusterNode] = client.get_primaries()  # type: ignore[no-untyped-call]
         nodes = sorted(found, key=lambda node: str(node.name))
@@ -95,6 +99,14 @@ class Cache:
         self._topology_at = time.monotonic()
         with suppress(RedisError, OSError, IndexError):  # IndexError: redis-py's, for a cluster without any slot
             client.nodes_manager.initialize(additional_startup_nodes_info=list(entries))
+
+    def replica(self, host: str, port: int) -> Node:
+        """The replica at an address that its primary tells, reached as the primary is; connects when it is used."""
+        name = f"{host}:{port}"
+        with self._lock:
+            if name not in self._replicas:
+                self._replicas[name] = Node(name, replica_client(self.target, host, port))
+            return self._replicas[name]
 
     def node_of(self, key: bytes) -> Node:
         """The primary that serves this key."""
@@ -227,6 +239,10 @@ class Cache:
         """Close every connection; the next use would connect again."""
         with self._lock:
             client, self._client = self._client, None
+            replicas, self._replicas = self._replicas, {}
+        for replica in replicas.values():
+            replica.client.close()
+            replica.client.connection_pool.disconnect()
         if client is not None:
             client.close()
             if isinstance(client, redis.Redis):

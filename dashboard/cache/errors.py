@@ -83,6 +83,14 @@ class ClusterDown(CacheError):
     advice = "Some hash slots have no primary. Look at CLUSTER NODES; keys of the other slots may still be served."
 
 
+class Strained(CacheError):
+    """A long walk ended by itself because the server's latency or memory got worse (watch.py)."""
+
+    advice = (
+        "What it has found so far stands. Start it again with a smaller share of the server's time, or on replicas."
+    )
+
+
 class WrongType(CacheError):
     advice = "The key was replaced by one of another type meanwhile. Load it again."
 

@@ -53,7 +53,7 @@ def namespaces(cache: Cache, prefix: bytes, separator: bytes, *, seconds: float 
     seen: set[int] = set()
     for batch in walk(cache, Selection(glob_escape(prefix) + b"*"), Budget()):
         position = batch.position
-        for key in batch.keys:
+        for key in batch.found:
             mark = hash(key)  # 64 bits, keyed for each process: keys themselves may have 10 kB and more
             if mark in seen:
                 continue

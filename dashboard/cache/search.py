@@ -157,7 +157,7 @@ def listing(cache: Cache, selection: Selection) -> Iterator[tuple[tuple[Row, ...
         yield tuple(first.values()), Position()
     for batch in walk(cache, selection, Budget()):
         fresh: list[bytes] = []
-        _take(batch.keys, fresh, shown, len(batch.keys))
+        _take(batch.found, fresh, shown, len(batch.found))
         yield tuple(keys.rows(cache, fresh, seen=True).values()), batch.position
 
 
@@ -176,10 +176,10 @@ def _collect(
     and the marks leave out what was shown.
     """
     for batch in walk(cache, selection, budget, position):
-        taken = _take(batch.keys, fresh, marks, limit)
-        if taken < len(batch.keys):
+        taken = _take(batch.found, fresh, marks, limit)
+        if taken < len(batch.found):
             before, after = batch.before.examined, batch.position.examined
-            return batch.before, before + (after - before) * taken // len(batch.keys)
+            return batch.before, before + (after - before) * taken // len(batch.found)
         position = batch.position
         if len(fresh) >= limit:
             break

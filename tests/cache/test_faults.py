@@ -259,12 +259,12 @@ def test_a_server_that_stops_in_the_middle_of_a_walk(server: Server) -> None:
         first = next(walking)
         with stopped(server):
             rest = list(walking)
-        assert [batch.keys for batch in rest] == [()]
+        assert [batch.found for batch in rest] == [()]
         position = rest[0].position
         assert "did not answer" in "".join(position.lost.values())
         assert position.ended
         later = list(walk(cache, Selection(), Budget(share=1.0), position.retried()))
-        seen = {key for batch in (first, *later) for key in batch.keys}
+        seen = {key for batch in (first, *later) for key in batch.found}
         assert len(seen) == 2001
         assert not later[-1].position.lost
 

@@ -6,11 +6,11 @@ import time
 
 import pytest
 
-from dashboard.cache.walk import MOST_COUNT, Budget, _Governor
+from dashboard.cache.governor import MOST_COUNT, Budget, Governor
 
 
 def test_a_batch_grows_while_calls_are_cheap_but_only_twofold() -> None:
-    governor = _Governor(Budget(hold_ms=1.0))
+    governor = Governor(Budget(hold_ms=1.0))
     sizes = []
     for _ in range(12):
         sizes.append(governor.count)
@@ -20,7 +20,7 @@ def test_a_batch_grows_while_calls_are_cheap_but_only_twofold() -> None:
 
 
 def test_a_batch_shrinks_when_a_call_was_dear_but_only_by_half() -> None:
-    governor = _Governor(Budget(hold_ms=1.0, first_count=8000))
+    governor = Governor(Budget(hold_ms=1.0, first_count=8000))
     sizes = []
     for _ in range(12):
         governor.measured(1.0, governor.count)
@@ -30,7 +30,7 @@ def test_a_batch_shrinks_when_a_call_was_dear_but_only_by_half() -> None:
 
 
 def test_a_steady_cost_leads_to_the_time_that_one_call_may_hold() -> None:
-    governor = _Governor(Budget(hold_ms=2.0))
+    governor = Governor(Budget(hold_ms=2.0))
     cost = 0.000_001  # seconds for each key
     for _ in range(20):
         governor.measured(governor.count * cost, governor.count)
@@ -38,22 +38,30 @@ def test_a_steady_cost_leads_to_the_time_that_one_call_may_hold() -> None:
 
 
 @pytest.mark.parametrize(("share", "rest"), [(0.5, 0.2), (0.25, 0.6), (1.0, 0.0)])
-def test_it_rests_until_its_share_is_kept(share: float, rest: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    slept: list[float] = []
-    monkeypatch.setattr(time, "sleep", slept.append)
-    governor = _Governor(Budget(share=share))
+def test_it_rests_until_its_share_is_kept(share: float, rest: float) -> None:
+    governor = Governor(Budget(share=share))
     governor.measured(0.2, 100)
-    governor.rest(None)
-    assert sum(slept) == pytest.approx(rest, abs=0.1)
-    assert sum(slept) <= rest
+    assert rest - 0.1 <= governor.wait() <= rest
 
 
-def test_it_never_rests_beyond_the_end_of_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    slept: list[float] = []
-    monkeypatch.setattr(time, "sleep", slept.append)
-    governor = _Governor(Budget(share=0.01))
-    governor.measured(1.0, 100)
-    governor.rest(time.monotonic() + 0.05)
-    assert 0 < sum(slept) <= 0.05
-    governor.rest(time.monotonic() - 1)
-    assert len(slept) == 1
+def test_what_happens_meanwhile_counts_as_rest() -> None:
+    governor = Governor(Budget(share=0.5))
+    governor.measured(0.2, 100, ended=time.perf_counter() - 0.15)
+    assert governor.wait() <= 0.05
+
+
+def test_what_the_network_takes_is_not_the_servers_time() -> None:
+    near, far = Governor(Budget()), Governor(Budget(), round_trip=0.020)
+    for _ in range(20):
+        near.measured(0.001, near.count)
+        far.measured(0.021, far.count)
+    assert near.count == pytest.approx(far.count, rel=0.3)
+    assert far.busy == pytest.approx(near.busy)
+
+
+def test_it_says_what_a_walk_has_cost() -> None:
+    governor = Governor(Budget())
+    for seconds in (0.001, 0.003, 0.002):
+        governor.measured(seconds, 100)
+    assert (governor.calls, governor.longest) == (3, 0.003)
+    assert governor.busy == pytest.approx(0.006)

@@ -83,11 +83,11 @@ def test_a_walk_goes_on_with_the_others_and_says_which_is_lost(lossy: Lossy, ind
     assert last.ended
     assert list(last.lost) == [f"{HOST}:{lost.port}"]
     assert "did not answer" in last.lost[f"{HOST}:{lost.port}"]
-    seen = {key for batch in batches for key in batch.keys}
+    seen = {key for batch in batches for key in batch.found}
     assert set(KEYS) - lossy.keys_of(lost) <= seen
     assert last.examined < last.total == len(KEYS)
     again = list(walk(lossy.shop, Selection(), Budget(share=1.0), last.retried()))
-    assert seen | {key for batch in again for key in batch.keys} == set(KEYS)
+    assert seen | {key for batch in again for key in batch.found} == set(KEYS)
     assert not again[-1].position.lost
 
 

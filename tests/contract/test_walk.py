@@ -17,14 +17,14 @@ FAST = Budget(share=1.0)
 
 
 def _seen(cache: Cache, selection: Selection | None = None) -> list[bytes]:
-    return [key for batch in walk(cache, selection or Selection(), FAST) for key in batch.keys]
+    return [key for batch in walk(cache, selection or Selection(), FAST) for key in batch.found]
 
 
 def test_every_key_is_seen_and_every_primary_visited(shop: Cache, site: Site) -> None:
     wanted = {b"k:%d" % number for number in range(5000)}
     site.fill(wanted)
     batches = list(walk(shop, Selection(), FAST))
-    assert {key for batch in batches for key in batch.keys} == wanted
+    assert {key for batch in batches for key in batch.found} == wanted
     assert {batch.node.name for batch in batches} == {node.name for node in shop.primaries()}
     last = batches[-1].position
     assert last.ended
@@ -51,7 +51,7 @@ def test_every_key_that_stays_is_seen_while_others_come_and_go(shop: Cache, site
         for _ in range(3):
             seen = set()
             for batch in walk(shop, Selection(), Budget(share=0.3)):
-                seen.update(batch.keys)
+                seen.update(batch.found)
                 assert batch.position.examined <= batch.position.total
             assert stay <= seen
     finally:
@@ -65,8 +65,8 @@ def test_an_empty_batch_does_not_end_it(shop: Cache, site: Site) -> None:
     site.fill(b"k:%d" % number for number in range(20_000))
     site.fill([b"needle:1", b"needle:2", b"needle:3"])
     batches = list(walk(shop, Selection(b"needle:*"), FAST))
-    assert {key for batch in batches for key in batch.keys} == {b"needle:1", b"needle:2", b"needle:3"}
-    assert sum(not batch.keys for batch in batches) > 3
+    assert {key for batch in batches for key in batch.found} == {b"needle:1", b"needle:2", b"needle:3"}
+    assert sum(not batch.found for batch in batches) > 3
 
 
 def test_a_sparse_keyspace_is_walked_to_its_end(shop: Cache, site: Site) -> None:
@@ -88,7 +88,7 @@ def test_it_can_be_left_and_taken_up_at_any_batch(shop: Cache, site: Site) -> No
         assert batch.before.examined == position.examined
         text = json.dumps({name: asdict(place) for name, place in batch.position.places.items()})
         position = Position({name: Place(**raw) for name, raw in json.loads(text).items()})
-        seen.update(batch.keys)
+        seen.update(batch.found)
         steps += 1
     assert seen == wanted
     assert steps > len(site.servers)

@@ -1,0 +1,369 @@
+"""Governing: whatever visits keys goes over all primaries here, in batches, gently.
+
+What is done to a batch is a visit: SCAN (walk.py), a script that scans and adds up (analysis_script.py),
+a script that scans and changes (retime.py). Which primary is asked when, for how much, what happens when
+one fails or another takes over, is the same for all of them and stands here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from dashboard.cache.connect import Cache, Node
+from dashboard.cache.errors import (
+    Busy,
+    CacheError,
+    ClusterDown,
+    Denied,
+    Loading,
+    ReadOnlyReplica,
+    Strained,
+    TimedOut,
+    Unreachable,
+)
+from dashboard.cache.governor import Budget, Governor
+from dashboard.cache.position import Place, Position
+from dashboard.cache.replicas import one_replica_each
+from dashboard.cache.watch import Limits, Watch
+
+LEAD = 0.02  # how far a primary may be ahead of the others: what was seen of a cluster is about as much of each
+RETRY_SECONDS = 1.0
+_PASSING = (Unreachable, TimedOut, Busy, Loading, ClusterDown, ReadOnlyReplica)
+
+T = TypeVar("T")
+
+
+class Visited(NamedTuple, Generic[T]):
+    """What a visit gives: SCAN's next cursor, how many keys were examined, and what was found or done."""
+
+    cursor: int
+    examined: int
+    found: T
+
+
+Visit = Callable[[Node, int, int], Visited[T]]
+"""(server, cursor, count) -> Visited: visits about `count` keys from the cursor on. May be called from a thread, for
+several primaries at once, but for one primary never twice at a time."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a walk has cost so far: calls, seconds for which servers were held, and the longest call's seconds."""
+
+    calls: int = 0
+    busy: float = 0.0
+    longest: float = 0.0
+
+
+@dataclass(frozen=True)
+class Batch(Generic[T]):
+    """What one visit found, and where the walk stands before (`before`) and after it (`position`).
+
+    found is None for a primary that failed: position.lost says why. anew: the server is walked from its beginning,
+    for the first time or again because another server has taken over; what was found on it before is void, as is
+    what was found on servers that are no longer in the position.
+    """
+
+    node: Node
+    found: T
+    before: Position
+    position: Position
+    anew: bool = False
+    cost: Cost = Cost()
+
+
+def govern(
+    cache: Cache,
+    visit: Visit[T],
+    budget: Budget,
+    start: Position | None = None,
+    *,
+    limits: Limits | None = None,
+    replicas: bool = False,
+) -> Iterator[Batch[T | None]]:
+    """Visits of every primary, from `start` (or the beginning) to the end or the budget's.
+
+    A primary that fails ends there as lost, in the position of a batch without keys, and the others go on; with
+    `budget.patience` it is tried again, and another one that has taken over is walked from its beginning.
+    Closing the generator waits for the calls that are under way: a visit that changes something must count by
+    itself, as its last results may not be fetched any more (with `abreast` and `ahead` off there are none such).
+    Raises CacheError where no server can be asked at all, and Strained (budget.watched).
+    """
+    walking: _Walking[T] = _Walking(cache, visit, budget, limits or Limits(), replicas=replicas)
+    try:
+        walking.prepare(start or Position())
+        yield from walking.batches()
+    finally:
+        walking.close()
+
+
+class _Here(Executor):
+    """Runs what is submitted at once: for a walk that has one call under way at a time, a thread is a detour."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except CacheError as error:
+            future.set_exception(error)
+        return future
+
+
+class _Walking(Generic[T]):
+    """One walk while it is on."""
+
+    def __init__(self, cache: Cache, visit: Visit[T], budget: Budget, limits: Limits, *, replicas: bool) -> None:
+        self._cache = cache
+        self._visit = visit
+        self._budget = budget
+        self._limits = limits
+        self._replicas = replicas
+        self._deadline = None if budget.seconds is None else time.monotonic() + budget.seconds
+        self._position = Position()
+        self._nodes: dict[str, Node] = {}
+        self._governors: dict[str, Governor] = {}
+        self._watches: dict[str, Watch] = {}
+        self._pending: dict[Future[tuple[Visited[T], float, float]], tuple[str, int]] = {}
+        self._anew: set[str] = set()
+        self._failed_at: dict[str, float] = {}
+        self._retry_at = 0.0
+        self._executor: Executor = _Here()
+        self._spent = Cost()  # of governors that are no more
+
+    # --- beginning and end ---------------------------------------------------------------------------------
+
+    def prepare(self, start: Position) -> None:
+        """A place for every server of now. Raises the first CacheError where none at all can be asked."""
+        nodes = self._servers()
+        errors = []
+        for node in nodes:
+            try:
+                self._adopt(node, start.places.get(node.name))
+            except CacheError as error:
+                errors.append(error)
+                self._lose(node.name, Place(), error)
+        if errors and len(errors) == len(nodes):
+            raise errors[0]
+        if (self._budget.abreast and len(nodes) > 1) or self._budget.ahead:
+            self._executor = ThreadPoolExecutor(max_workers=max(len(nodes), 1), thread_name_prefix="walk")
+
+    def _servers(self, *, fresh: bool = False) -> tuple[Node, ...]:
+        primaries = self._cache.primaries(fresh=fresh)
+        return one_replica_each(self._cache, primaries) if self._replicas else primaries
+
+    def _adopt(self, node: Node, known: Place | None = None) -> None:
+        """Begin with a server, or go on where a walk has left it. Raises CacheError."""
+        place = known
+        if place is None:
+            try:
+                place = Place(keys=int(self._cache.execute("DBSIZE", node=node)))
+            except Denied:
+                place = Place(keys=None)  # how many there are is not told; SCAN may be allowed all the same
+        if self._budget.watched:
+            self._watches[node.name] = Watch(self._cache, node, self._limits)
+        if place.cursor is None:
+            self._anew.add(node.name)
+        self._nodes[node.name] = node
+        watch = self._watches.get(node.name)
+        self._retire(node.name)
+        self._governors[node.name] = Governor(self._budget, watch.round_trip if watch else 0.0)
+        self._position = self._position.at(node.name, place)
+
+    def close(self) -> None:
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    # --- the loop ------------------------------------------------------------------------------------------
+
+    def batches(self) -> Iterator[Batch[T | None]]:
+        while not self._over():
+            self._look()
+            self._submit()
+            if not self._pending:
+                pause = self._pause()
+                if pause is None:
+                    return
+                time.sleep(pause)
+                continue
+            done, _ = wait(self._pending, timeout=self._pause(), return_when=FIRST_COMPLETED)
+            for future in done:
+                batch = self._taken(future)
+                if self._budget.ahead:
+                    self._submit()
+                yield batch
+                if self._over():
+                    return
+
+    def _over(self) -> bool:
+        return self._deadline is not None and time.monotonic() >= self._deadline and self._begun_to_look
+
+    @property
+    def _begun_to_look(self) -> bool:
+        """A walk whose time is over before it began still makes one call: else a search would never get on."""
+        return self._cost().calls > 0 or bool(self._failed_at)
+
+    def _submit(self) -> None:
+        """Send a call to every primary that may be asked now, one at a time where they are not asked abreast."""
+        most = len(self._nodes) if self._budget.abreast else 1
+        for name in self._next():
+            if len(self._pending) >= most:
+                return
+            governor, place = self._governors[name], self._position.places[name]
+            if governor.wait() > 0:
+                continue
+            future = self._executor.submit(self._timed, self._nodes[name], place.cursor or 0, governor.count)
+            self._pending[future] = (name, governor.count)
+
+    def _next(self) -> list[str]:
+        """Primaries to be asked, the one of which least was examined first, without those that are too far ahead."""
+        asked = {name for name, _ in self._pending.values()}
+        live = {name: place.share for name, place in self._position.places.items() if not place.ended}
+        if not live:
+            return []
+        last = min(live.values())
+        return sorted(
+            (name for name in live if name not in asked and live[name] <= last + LEAD),
+            key=lambda name: (live[name], name),
+        )
+
+    def _timed(self, node: Node, cursor: int, count: int) -> tuple[Visited[T], float, float]:
+        started = time.perf_counter()
+        visited = self._visit(node, cursor, count)
+        ended = time.perf_counter()
+        return visited, ended - started, ended
+
+    def _pause(self) -> float | None:
+        """Until something may be asked again; None where nothing will be."""
+        waits = [self._governors[name].wait() for name in self._next()]
+        if self._failed_at:
+            waits.append(max(self._retry_at - time.monotonic(), 0.0))
+        if not waits:
+            return None
+        pause = min(waits)
+        if self._deadline is not None:
+            pause = min(pause, max(self._deadline - time.monotonic(), 0.0))
+        return pause
+
+    def _taken(self, future: Future[tuple[Visited[T], float, float]]) -> Batch[T | None]:
+        name, count = self._pending.pop(future)
+        before, place = self._position, self._position.places[name]
+        found: T | None = None
+        try:
+            visited, seconds, ended = future.result()
+        except CacheError as error:
+            self._lose(name, place, error)
+        else:
+            self._governors[name].measured(seconds, count, ended)
+            self._failed_at.pop(name, None)
+            found = visited.found
+            self._position = before.at(name, place.after(visited.cursor, visited.examined))
+        anew = name in self._anew and found is not None
+        if anew:
+            self._anew.discard(name)
+        batch = Batch(self._nodes[name], found, before, self._position, anew, self._cost())
+        if self._position.places[name].cursor == 0:
+            self._judge(name, at_the_end=True)
+        return batch
+
+    # --- what may go wrong ---------------------------------------------------------------------------------
+
+    def _lose(self, name: str, place: Place, error: CacheError) -> None:
+        """Mark a primary as lost; it is tried again while the patience lasts, for what may pass."""
+        self._position = self._position.at(name, replace(place, lost=error.sentence))
+        now = time.monotonic()
+        since = self._failed_at.setdefault(name, now)
+        self._retry_at = now + RETRY_SECONDS
+        if now - since >= self._budget.patience or not isinstance(error, _PASSING):
+            self._failed_at.pop(name)
+
+    def _look(self) -> None:
+        """Judge the servers, and try those again that failed."""
+        if self._failed_at and time.monotonic() >= self._retry_at:
+            self._retry_at = time.monotonic() + RETRY_SECONDS
+            self._try_again()
+        busy = {name for name, _ in self._pending.values()}
+        for name in [name for name in self._watches if name not in busy]:
+            if not self._position.places[name].ended:
+                self._judge(name)
+
+    def _judge(self, name: str, *, at_the_end: bool = False) -> None:
+        """Whether the walk may go on there, and on the same server: another one is walked from its beginning.
+
+        Behind a sentinel's name another server may have taken over without any error. Raises Strained.
+        """
+        watch = self._watches.get(name)
+        if watch is None:
+            return
+        try:
+            same = watch.same_server() if at_the_end else watch.look()
+            if not same:
+                self._adopt(self._nodes[name])
+        except Strained:
+            raise
+        except CacheError as error:
+            if at_the_end:
+                self._lose(name, self._position.places[name], error)  # what it was cannot be said any more
+            # else the next visit fails for the same reason, and says it
+
+    def _try_again(self) -> None:
+        try:
+            servers = {node.name: node for node in self._servers(fresh=True)}
+        except CacheError as error:
+            for name in list(self._failed_at):
+                self._lose(name, self._position.places[name], error)
+            return
+        new = [node for name, node in servers.items() if name not in self._position.places]
+        for name in list(self._failed_at):
+            if name in servers:
+                self._resume(servers[name])
+            elif new:
+                self._forget(name)  # its successor is walked from its beginning
+            else:
+                self._lose(name, self._position.places[name], Unreachable(self._position.places[name].lost))
+        for node in new:
+            try:
+                self._adopt(node)
+            except CacheError as error:
+                self._lose(node.name, Place(), error)
+
+    def _resume(self, node: Node) -> None:
+        """Go on where the walk was, if it is the same server; else from its beginning."""
+        place = self._position.places[node.name]
+        watch = self._watches.get(node.name)
+        try:
+            same = watch.same_server() if watch else place.cursor is not None
+            if same:
+                self._nodes[node.name] = node
+                self._position = self._position.at(node.name, replace(place, lost=""))
+            else:
+                self._adopt(node)
+        except CacheError as error:
+            self._lose(node.name, place, error)
+        else:
+            # Tried again; its patience runs on until a visit succeeds.
+            self._failed_at.setdefault(node.name, time.monotonic())
+
+    def _forget(self, name: str) -> None:
+        self._retire(name)
+        self._failed_at.pop(name, None)
+        self._watches.pop(name, None)
+        self._nodes.pop(name, None)
+        self._position = self._position.without(name)
+
+    def _retire(self, name: str) -> None:
+        gone = self._governors.pop(name, None)
+        if gone is not None:
+            self._spent = _sum(self._spent, gone)
+
+    def _cost(self) -> Cost:
+        total = self._spent
+        for governor in self._governors.values():
+            total = _sum(total, governor)
+        return total
+
+
+def _sum(cost: Cost, governor: Governor) -> Cost:
+    return Cost(cost.calls + governor.calls, cost.busy + governor.busy, max(cost.longest, governor.longest))

@@ -1,0 +1,65 @@
+"""How gentle a walk is: how large the next batch may be, and how long the server rests before it. Pure."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+FIRST_COUNT = 100  # a page of keys; the first call cannot know yet what a batch costs
+MOST_COUNT = 20_000  # beyond it a call's cost is all in the keys, so nothing is gained
+LEAST_COUNT = 10
+GROWTH = 2.0  # how far one batch may differ from the one before: a single slow call proves little
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a walk may take of each primary.
+
+    hold_ms: one call. share: of the server's time, 0 to 1. seconds: of our time in all, None for no end.
+    abreast: whether primaries are asked side by side, by a thread each. ahead: whether the next call is sent before
+    the last one's keys are dealt with, so that neither side waits for the other; a walk that is left early has
+    asked once too often then. patience: for how many seconds a primary that fails is tried again. watched: whether
+    the server's own latency and memory are looked at meanwhile, and the walk ends where they get worse (watch.py).
+    """
+
+    hold_ms: float = 1.0
+    share: float = 0.5
+    seconds: float | None = None
+    first_count: int = FIRST_COUNT
+    abreast: bool = True
+    ahead: bool = False
+    patience: float = 0.0
+    watched: bool = False
+
+
+class Governor:
+    """Of one primary: chooses the size of the next batch and the rest before it from what the last ones took.
+
+    A call's time as seen from here contains the network and our own parsing. What the network takes (`round_trip`,
+    seconds, where it is known) is left out, or a far server would be asked for ten keys at a time; of the rest the
+    server is held for less than measured, so the error is on the gentle side.
+    """
+
+    def __init__(self, budget: Budget, round_trip: float = 0.0) -> None:
+        self._budget = budget
+        self.round_trip = round_trip
+        self.count = budget.first_count
+        self.due = 0.0
+        self.calls = 0
+        self.busy = 0.0
+        self.longest = 0.0
+
+    def measured(self, seconds: float, count: int, ended: float | None = None) -> None:
+        """A call for `count` keys took `seconds` and ended at `ended` (perf_counter), just now by default."""
+        held = max(seconds - self.round_trip, 1e-6)
+        self.calls += 1
+        self.busy += held
+        self.longest = max(self.longest, held)
+        wanted = count * (self._budget.hold_ms / 1000) / held
+        self.count = int(min(max(wanted, count / GROWTH, LEAST_COUNT), count * GROWTH, MOST_COUNT))
+        ended = time.perf_counter() if ended is None else ended
+        self.due = ended + held * (1 - self._budget.share) / self._budget.share
+
+    def wait(self) -> float:
+        """Seconds until the next call keeps the share; what happens meanwhile counts as rest."""
+        return max(self.due - time.perf_counter(), 0.0)
