@@ -10,30 +10,25 @@ from contextlib import closing
 import click
 
 from dashboard.cache.connect import Cache
-from dashboard.cache.key_token import from_printable, printable
+from dashboard.cache.key_token import printable
 from dashboard.cache.keys import Row
 from dashboard.cache.search import listing
-from dashboard.cache.selection import BadSelection, Selection
-from dashboard.settings import Settings, load_settings
+from dashboard.cache.selection import Selection
+from dashboard.cli_cache import chosen, selected, selecting
+from dashboard.settings import load_settings
 
 
 @click.command("keys")
-@click.argument("pattern", default="*")
-@click.option("--cache", "name", help="Which cache; may be left out when only one is configured.")
-@click.option("--type", "kind", default="", help="Only keys of this type: string, hash, list, set, zset, stream.")
-@click.option("--ttl", default="", help="Only keys with: none, any, '<SECONDS' or '>SECONDS' left.")
+@selecting
 @click.option("--limit", default=0, type=click.IntRange(0), help="Stop after so many keys; 0 for all.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def keys_command(pattern: str, name: str | None, kind: str, ttl: str, limit: int, as_json: bool) -> None:
+def keys_command(pattern: str, name: str | None, kind: str, ttl: str, size: str, limit: int, as_json: bool) -> None:
     r"""List keys that match a glob PATTERN (bytes that are no text are written as \xNN).
 
     Exit code 1 if a primary could not be searched to the end: the list may lack keys then.
     """
-    try:
-        selection = Selection(from_printable(pattern), kind, ttl)
-    except BadSelection as error:
-        raise click.UsageError(str(error)) from None
-    with closing(_chosen(load_settings(), name)) as cache:
+    selection = selected(pattern, kind, ttl, size)
+    with closing(chosen(load_settings(), name)) as cache:
         lost = _list(cache, selection, limit, _print_json if as_json else _print_line)
     for node, why in lost.items():
         click.echo(f"Not searched to the end: {node}: {why}", err=True)
@@ -67,15 +62,3 @@ def _print_json(row: Row) -> None:
     fields = {"key": printable(row.key), "type": row.type, "ttl_ms": row.pttl_ms, "memory": row.memory}
     fields |= {"idle": row.idle} if row.frequency is None else {"frequency": row.frequency}
     click.echo(json.dumps(fields, ensure_ascii=False))
-
-
-def _chosen(settings: Settings, name: str | None) -> Cache:
-    targets = {target.name: target for target in settings.caches}
-    if not targets:
-        raise click.UsageError("No cache is configured: set CACHEDECK_CACHES.")
-    if name is None and len(targets) > 1:
-        raise click.UsageError(f"Say which cache with --cache: {', '.join(targets)}.")
-    chosen = name or next(iter(targets))
-    if chosen not in targets:
-        raise click.UsageError(f"No cache is named {chosen!r}; there are {', '.join(targets)}.")
-    return Cache(targets[chosen])

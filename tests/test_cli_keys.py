@@ -80,6 +80,13 @@ def test_it_filters_by_pattern_type_and_ttl(shop: Server) -> None:
     assert listed(run("nothing", "--json")) == []
 
 
+def test_it_filters_by_size(shop: Server) -> None:
+    with shop.client() as client:
+        client.set("big", "x" * 5000)
+    assert [row["key"] for row in listed(run("--size", ">5000", "--json"))] == ["big"]
+    assert {row["key"] for row in listed(run("--size", "<5000", "--json"))} == {"api:1", "api:2", "sess:1"}
+
+
 def test_it_stops_at_a_limit(shop: Server) -> None:
     assert len(listed(run("--limit", "2", "--json"))) == 2
 
@@ -121,6 +128,7 @@ def test_it_wants_to_know_which_of_several_caches(shop: Server, monkeypatch: pyt
     ("arguments", "says"),
     [
         (["--ttl", "soon"], "A TTL filter is"),
+        (["--size", "large"], "A size filter is"),
         (["--type", "no type"], "not the name of a type"),
         (["--limit", "-1"], "--limit"),
         (["a", "b"], "unexpected extra argument"),

@@ -9,7 +9,6 @@ from pathlib import Path
 import click
 
 from dashboard.cli import main
-from dashboard.cli_keys import keys_command
 from dashboard.settings import PREFIX, Settings
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -32,7 +31,7 @@ def test_documented_defaults_are_the_defaults() -> None:
             assert f"| `{field.default}` |" in row
 
 
-def _commands(group: click.Group, path: str) -> Iterator[str]:
+def _commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
     context = click.Context(group)
     for name in group.list_commands(context):
         command = group.get_command(context, name)
@@ -40,21 +39,24 @@ def _commands(group: click.Group, path: str) -> Iterator[str]:
         if isinstance(command, click.Group):
             yield from _commands(command, f"{path} {name}")
         else:
-            yield f"{path} {name}"
+            yield f"{path} {name}", command
+
+
+def _rows() -> dict[str, str]:
+    """The command of each row without what may follow it, and what is written of it in whole."""
+    rows = _documented("commands.md", r"^\| `(cachedeck [^`]+)` \|")
+    return {" ".join(word for word in row.split() if re.fullmatch("[a-z]+", word)): row for row in rows}
 
 
 def test_every_command_is_documented_and_no_other() -> None:
-    rows = _documented("commands.md", r"^\| `(cachedeck [^`]+)` \|")
-    documented = {" ".join(word for word in row.split() if re.fullmatch("[a-z]+", word)) for row in rows}
-    assert documented == set(_commands(main, "cachedeck"))
+    assert set(_rows()) == {path for path, _ in _commands(main, "cachedeck")}
 
 
-def test_every_option_of_a_command_is_documented() -> None:
-    text = (DOCS / "commands.md").read_text(encoding="utf-8")
-    keys_row = next(line for line in text.splitlines() if line.startswith("| `cachedeck keys"))
-    for option in keys_command.params:
-        if isinstance(option, click.Option):
-            assert option.opts[0] in keys_row
+def test_every_option_of_every_command_is_documented_and_no_other() -> None:
+    rows = _rows()
+    for path, command in _commands(main, "cachedeck"):
+        options = {one.opts[0] for one in command.params if isinstance(one, click.Option)}
+        assert set(re.findall("--[a-z]+", rows[path])) == options, path
 
 
 def test_every_cache_option_is_documented() -> None:
