@@ -1,0 +1,176 @@
+"""What `cachedeck analyze` says of a snapshot: what was counted reads otherwise than what was estimated."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from dashboard import cli_analyze_json, cli_analyze_tables
+from dashboard.cache.design import design_findings
+from dashboard.cache.estimate import NOTHING, Estimate, exactly
+from dashboard.cache.progress import Progress
+from dashboard.cache.report import BigKey, Report, Snapshot
+from dashboard.cache.selection import Selection
+from dashboard.cache.slots import TTL_LABELS
+from dashboard.cli_analyze_tables import number, size
+from tests.snapshots import KINDS, snapshot
+
+
+def drawn(snap: Snapshot, top: int = 20) -> str:
+    findings = design_findings(snap.report, Selection(), b":")
+    return "\n".join(cli_analyze_tables.lines(snap.progress, snap.report, findings, top))
+
+
+def written(snap: Snapshot, top: int | None = None) -> dict[str, Any]:
+    """As JSON, and read back."""
+    report = cli_analyze_json.of_report(snap.report, top)
+    found: dict[str, Any] = json.loads(json.dumps(report, allow_nan=False))
+    return found
+
+
+def numbers(value: Any) -> list[Any]:
+    """Every figure of the parts that count keys or bytes."""
+    if isinstance(value, list):
+        return [one for part in value for one in numbers(part)]
+    if isinstance(value, dict) and "low" not in value:
+        return [one for name in ("keys", "memory") if name in value for one in [value[name]]]
+    return []
+
+
+@pytest.mark.parametrize(
+    ("estimate", "words"),
+    [
+        (exactly(1_234_567), "1,234,567"),
+        (Estimate(1000.4, 950.2, 1060.0), "1,000 +- 55"),
+        (Estimate(0.0, 0.0, 74.2), "0 (to 75)"),
+        (Estimate(5.0, 0.0, math.inf), "5 or more"),
+        (NOTHING, "0"),
+    ],
+)
+def test_a_count_says_whether_it_is_exact(estimate: Estimate, words: str) -> None:
+    assert number(estimate) == words
+
+
+def test_a_size_says_whether_it_is_exact_and_whether_it_is_told() -> None:
+    assert size(exactly(64 * 2**20)) == "64 MB"
+    assert size(Estimate(64 * 2**20, 62 * 2**20, 66 * 2**20)) == "64 MB +- 2 MB"
+    assert size(None) == "?"
+
+
+def test_exact_figures_are_plain_integers() -> None:
+    found = written(snapshot())
+    assert found["keys"] == 1_012_400
+    assert all(isinstance(one, int) for one in (found["keys"], found["memory"], found["without_ttl"]))
+    for part in ("ttl", "types", "encodings", "namespaces", "biggest", "expiry", "cliffs"):
+        assert found[part]
+        assert all(type(one) is int for one in numbers(found[part])), part
+    assert {row["name"]: row["keys"] for row in found["namespaces"]} == {kind.name: kind.keys for kind in KINDS}
+    assert all(type(row[name]) is int for row in found["rules"] for name in ("inside", "below", "above", "without_ttl"))
+
+
+def test_estimates_are_a_value_within_an_interval() -> None:
+    found = written(snapshot(0.05))
+    for part in ("ttl", "types", "encodings", "namespaces", "cliffs"):
+        for one in (row["keys"] for row in found[part]):
+            assert set(one) == {"value", "low", "high"}
+            assert 0 <= one["low"] <= one["value"] <= one["high"]
+            assert one["low"] < one["high"]
+    assert {row["keys"]["low"] < row["keys"]["high"] for row in found["expiry"]} == {True}
+    assert {row["memory"] for row in found["expiry"]} == {None}  # no interval is known of it
+
+
+def test_an_interval_without_an_upper_end_is_still_json() -> None:
+    assert cli_analyze_json.figure(Estimate(3.0, 1.0, math.inf)) == {"value": 3, "low": 1, "high": None}
+
+
+def test_what_is_not_told_is_null() -> None:
+    found = written(snapshot(memory=False))
+    assert found["memory"] is None
+    assert found["without_ttl_memory"] is None
+    assert {row["memory"] for row in found["namespaces"]} == {None}
+
+
+def test_a_namespace_has_its_ttls_by_name() -> None:
+    row = next(row for row in written(snapshot())["namespaces"] if row["name"] == "catalogue:*")
+    assert list(row["ttl"]) == list(TTL_LABELS)
+    assert row["without_ttl"] == row["keys"] == 40_000
+
+
+def test_a_key_without_ttl_has_null_and_not_minus_one() -> None:
+    biggest = {key["name"]: key["ttl"] for key in written(snapshot())["biggest"]}
+    assert biggest["leaderboard:week"] is None
+    assert biggest["api:user:42:posts"] == 600
+
+
+def test_slots_follow_each_other_in_time() -> None:
+    rows = written(snapshot())["expiry"]
+    assert all(row["from"] < row["to"] for row in rows)
+    assert all(one["to"] <= other["from"] for one, other in pairwise(rows))
+
+
+def test_top_bounds_namespaces_and_biggest_keys_only() -> None:
+    snap = snapshot()
+    found = written(snap, 2)
+    assert (len(found["namespaces"]), len(found["biggest"])) == (2, 2)
+    assert found["namespaces_found"] == len(KINDS)
+    assert len(found["types"]) == 3
+    text = drawn(snap, 2)
+    assert f"... and {len(KINDS) - 2} more" in text
+    assert "rate:10.0.0.7" not in text.partition("Biggest keys")[2].partition("Cliffs")[0]
+
+
+def test_the_tables_say_that_they_are_exact() -> None:
+    text = drawn(snapshot())
+    assert text.startswith("1,012,400 keys, 1.5 GB; 41,000 never expire (93.5 MB).\nExact: every key was examined")
+    assert "+-" not in text
+    for title in (
+        "Namespaces",
+        "Time to live",
+        "Types",
+        "Encodings",
+        "Idle for",
+        "Biggest keys",
+        "Cliffs",
+        "TTL rules",
+    ):
+        assert f"\n\n{title}" in text
+    assert "12,400 keys within 2 s, usually 467/s: api:search:*" in text
+    assert "Key design" in text
+
+
+def test_the_tables_say_that_they_are_estimates() -> None:
+    text = drawn(snapshot(0.05))
+    assert "Estimated from 50,620 of 1,012,400 keys, with 95 % intervals" in text
+    assert "420,000 +- 4,236" in text
+    assert text.isascii()
+
+
+def test_figures_stand_below_each_other() -> None:
+    table = drawn(snapshot(0.05)).partition("Types\n")[2].partition("\n\n")[0].splitlines()
+    assert len({line.rindex("  ") for line in table}) == 1
+
+
+def test_memory_that_is_not_told_is_a_question_mark_and_said() -> None:
+    said = "MEMORY USAGE is denied: sizes are left out."
+    text = drawn(snapshot(memory=False, missing=(said,)))
+    assert said in text.splitlines()
+    assert "1,012,400 keys; 41,000 never expire." in text
+    assert "420,000       ?" in text
+
+
+def test_nothing_is_no_table() -> None:
+    assert drawn(snapshot(kinds=(), cliff=False)).splitlines()[0] == "No keys."
+    assert len(drawn(snapshot(kinds=(), cliff=False)).splitlines()) == 2
+
+
+def test_a_very_long_name_takes_one_short_line() -> None:
+    report = replace(Report(0.0, keys=exactly(1)), biggest=(BigKey("x" * 200, "string", 100_048, -1.0, cut=99_800),))
+    line = next(line for line in drawn(Snapshot(Progress(1, 1, ended=True), report)).splitlines() if "xxx" in line)
+    assert len(line) < 160
+    assert "x" * 60 in line
+    assert f"({100_000 - 66:,} more)" in line
