@@ -68,6 +68,24 @@ class Settings(BaseSettings):
         le=5,
         description="One step of a key search may take so long; the page goes on by itself.",
     )
+    walk_hold_ms: float = Field(
+        1.0, ge=0.1, le=20, description="One call of an analysis may hold a server for about so many milliseconds."
+    )
+    walk_share: float = Field(
+        0.5, ge=0.05, le=1, description="An analysis takes at most this share of each server's time, unless it is told."
+    )
+    walk_latency_ms: float = Field(
+        50.0,
+        ge=1,
+        le=10_000,
+        description="An analysis ends by itself when a server answers a PING so much more slowly than at its start.",
+    )
+    walk_memory_mb: int = Field(
+        64,
+        ge=1,
+        le=1_048_576,
+        description="An analysis ends by itself when a server's memory grows by so much, and by a tenth, meanwhile.",
+    )
     namespace_separator: str = Field(":", min_length=1, max_length=4, description="What separates a key's parts.")
     web_threads: int = Field(16, ge=2, le=256, description="Threads of the web process.")
     demo_rate: int = Field(150, ge=1, le=5000, description="Requests per second of the demo traffic of `cachedeck up`.")

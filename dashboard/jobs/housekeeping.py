@@ -6,7 +6,7 @@ import time
 
 from huey import Huey, crontab
 
-from dashboard.store import samples
+from dashboard.store import jobs, samples
 from dashboard.store.engine import Store
 
 
@@ -16,4 +16,9 @@ def register(queue: Huey, store: Store) -> None:
     def compact_samples() -> None:
         samples.compact(store, time.time())
 
+    def tend_jobs() -> None:
+        jobs.bury(store)
+        jobs.drop_old(store)
+
     queue.periodic_task(crontab(minute="*"), name="compact_samples")(compact_samples)
+    queue.periodic_task(crontab(minute="*"), name="tend_jobs")(tend_jobs)

@@ -1,4 +1,4 @@
-"""The worker process: the sampler and the queue's consumer, side by side, until a signal."""
+"""The worker process: the sampler, the jobs and the queue's consumer, side by side, until a signal."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from huey.consumer import Consumer
 
 from dashboard.cache.connect import Cache
 from dashboard.jobs.housekeeping import register
+from dashboard.jobs.pool import Pool
 from dashboard.jobs.queue import make_queue
 from dashboard.jobs.sampler import Sampler
 from dashboard.settings import Settings, prepare_data_folder
@@ -20,7 +21,8 @@ from dashboard.store.engine import open_store
 
 TASK_THREADS = 2  # tasks wait for caches and the store most of the time
 POLL_SECONDS = 1.0  # longest time until a task on SQLite is noticed; Redis and PostgreSQL wake the consumer
-STOP_SECONDS = 0.5  # for tasks under way: with the sampler's second it stays below 2 s
+STOP_SECONDS = 0.4  # for tasks under way: with the sampler's second and JOBS_SECONDS it stays below 2 s
+JOBS_SECONDS = 0.2  # more for jobs under way, which are told to end before all the others
 LOOK_SECONDS = 0.2  # how soon a signal is noticed
 HEALTH_SECONDS = 10.0  # how often dead threads of the consumer are replaced
 
@@ -42,14 +44,15 @@ def run(settings: Settings, stop: threading.Event | None = None) -> None:
     prepare_data_folder(settings)
     logging.getLogger("huey").setLevel(logging.WARNING)  # it tells of every periodic task, each minute
     store = open_store(settings.database)
-    caches = [Cache(target) for target in settings.caches]
+    caches = {target.name: Cache(target) for target in settings.caches}
     try:
         queue = make_queue(settings)
         register(queue, store)
         _log.info("%s", opening(settings))
-        _work(queue, Sampler(store, caches, settings.sample_seconds), stop or threading.Event())
+        sampler = Sampler(store, caches.values(), settings.sample_seconds)
+        _work(queue, sampler, Pool(store, caches, settings), stop or threading.Event())
     finally:
-        for cache in caches:
+        for cache in caches.values():
             cache.close()
         store.close()
 
@@ -63,18 +66,21 @@ def opening(settings: Settings) -> str:
     )
 
 
-def _work(queue: object, sampler: Sampler, stop: threading.Event) -> None:
+def _work(queue: object, sampler: Sampler, pool: Pool, stop: threading.Event) -> None:
     consumer = _Consumer(queue, workers=TASK_THREADS, max_delay=POLL_SECONDS, shutdown_timeout=STOP_SECONDS)
     with _signals() as received:
         consumer.start()
         sampler.start()
+        pool.start()
         looked = time.monotonic()
         while not received and not stop.wait(LOOK_SECONDS):
             if time.monotonic() - looked > HEALTH_SECONDS:
                 looked = time.monotonic()
                 consumer.check_worker_health()
+        pool.ask_to_stop()
         sampler.stop()
         consumer.stop(graceful=True)
+        pool.finish(JOBS_SECONDS)
         queue.storage.close()  # type: ignore[attr-defined]
     _log.info("Stopped.")
 

@@ -113,7 +113,7 @@ def test_housekeeping_is_due_every_minute(tmp_path: Path, valkey: Server) -> Non
     chosen = settings(tmp_path, valkey)
     store, queue = open_store(chosen.database), make_queue(chosen)
     housekeeping.register(queue, store)
-    assert [type(task).__name__ for task in queue.read_periodic(None)] == ["compact_samples"]
+    assert [type(task).__name__ for task in queue.read_periodic(None)] == ["compact_samples", "tend_jobs"]
     queue.storage.close()
     store.close()
 

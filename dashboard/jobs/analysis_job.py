@@ -1,0 +1,65 @@
+"""The kind "analysis": what is in a keyspace, when it expires and what it costs. It changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from dashboard.cache.report import Snapshot
+from dashboard.cache.rules import Rule
+from dashboard.cache.selection import BadSelection, Selection, from_query
+from dashboard.cache.selection_words import in_words
+from dashboard.jobs.kind import Arguments, Kind, Refused, Work
+from dashboard.store.engine import Store
+
+NAME = "analysis"
+LEAST_SHARE = 0.05
+
+
+def arguments(selection: Selection, share: float, replicas: bool = False) -> dict[str, Any]:
+    """What a job of this kind is given. share: of each server's time, 0.05 to 1; replicas: ask them where possible."""
+    return {"selection": selection.to_query(), "share": share, "replicas": replicas}
+
+
+def selection_of(given: Arguments) -> Selection:
+    """Which keys a job of this kind is about. Raises BadSelection for what an older version understood otherwise."""
+    return from_query(given.get("selection", {}))
+
+
+def start(work: Work, given: Arguments) -> Iterator[Snapshot]:
+    """Snapshots of the analysis. Raises CacheError (Strained where it ends by itself), Refused."""
+    try:
+        selection = selection_of(given)
+    except BadSelection as error:
+        raise Refused(str(error), "Start a new analysis.") from error
+    settings = work.settings
+    analysis = import_module("dashboard.cache.analysis")
+    budget = analysis.Budget(
+        hold_ms=settings.walk_hold_ms,
+        share=min(max(float(given.get("share", settings.walk_share)), LEAST_SHARE), 1.0),
+    )
+    options = analysis.Options(
+        budget=budget,
+        separator=settings.namespace_separator.encode(),
+        rules=_rules(work.store, work.cache.name),
+        replicas=bool(given.get("replicas", False)),
+    )
+    yield from analysis.analyze(work.cache, selection, options)
+
+
+def _rules(_store: Store, _cache: str) -> tuple[Rule, ...]:
+    """The TTL rules that the keys are held against, as they are when the analysis begins."""
+    return ()
+
+
+def _subject(given: Arguments) -> str:
+    try:
+        return in_words(selection_of(given))
+    except BadSelection:
+        return "keys that this version of Cachedeck cannot select"
+
+
+KIND = Kind(name=NAME, title="Analysis", start=start, adapter=TypeAdapter(Snapshot), subject=_subject)

@@ -1,0 +1,31 @@
+"""Starting a job from a page: audited, in the operator's name, and with its first figures in the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import abort
+
+from dashboard.jobs.kinds import KINDS
+from dashboard.jobs.start import start, until_first_snapshot
+from dashboard.store.jobs import Job
+from dashboard.views.access import address, change, current_cache, current_operator, may
+from dashboard.views.deck import deck
+
+
+def begin(kind: str, arguments: Mapping[str, Any], reason: str = "", act: str = "start") -> Job:
+    """Start a job on the cache of the URL, and wait a moment (0.7 s at most) for its first snapshot.
+
+    403 for who has not the kind's role. The trail keeps it as "<kind>.<act>", such as "analysis.start". A kind that
+    changes the cache is refused where the cache is read-only; to ask twice on production is for the caller.
+    """
+    known, cache, operator = KINDS[kind], current_cache(), current_operator()
+    if not may(known.role):
+        abort(403, f"This needs the role {known.role.label}. You are {operator.role.label}.")
+    if known.changes:
+        cache.require_writable()
+    with change(f"{kind}.{act}", known.subject(arguments), reason=reason) as attempt:
+        job = start(deck().store, cache.name, kind, arguments, operator.name, address(), reason)
+        attempt.done(after={"job": job.id})
+    return until_first_snapshot(deck().store, job)
