@@ -6,7 +6,19 @@ Times are seconds since the epoch unless the name says `_ms`.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Double, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 NAMES = {
@@ -155,6 +167,23 @@ class JobSnapshotRow(Base):
 
     job_id: Mapped[int] = mapped_column(COUNTED, ForeignKey("jobs.id"), primary_key=True, autoincrement=False)
     body: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class TtlRuleRow(Base):
+    """Keys of `pattern` should have `low` to `high` seconds to live. `cache` is "" for a rule of every cache."""
+
+    __tablename__ = "ttl_rules"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    cache: Mapped[str] = mapped_column(String(255))
+    pattern: Mapped[bytes] = mapped_column(LargeBinary)
+    low: Mapped[float] = mapped_column(Double)
+    high: Mapped[float] = mapped_column(Double)
+    reason: Mapped[str] = mapped_column(Text)
+    built_in: Mapped[bool] = mapped_column(Boolean)
+    created_at: Mapped[float] = mapped_column(Double)
+
+    __table_args__ = (UniqueConstraint("cache", "pattern"),)
 
 
 class LockRow(Base):
