@@ -13,12 +13,12 @@ from dashboard.cache.extent import Extent, extent
 from dashboard.cache.report import Snapshot
 from dashboard.cache.selection import BadSelection, Selection, from_query
 from dashboard.jobs import results
-from dashboard.jobs.start import start
 from dashboard.store import jobs
 from dashboard.store.jobs import Job
 from dashboard.store.operators import Role
-from dashboard.views.access import address, current_cache, current_operator, reason, requires
+from dashboard.views.access import current_cache, reason, requires
 from dashboard.views.deck import deck
+from dashboard.views.job_start import begin
 
 blueprint = Blueprint("analyses", __name__, url_prefix="/caches/<cache>")
 
@@ -63,7 +63,7 @@ def create(cache: str) -> ResponseReturnValue:
     current_cache()
     job = next((one for one in jobs.running(deck().store, cache) if _is_of(one, selection)), None)
     if job is None:
-        job = start(deck(), cache, KIND, _arguments(selection, share), current_operator().name, address(), reason())
+        job = begin(KIND, _arguments(selection, share), reason())
     else:
         flash("These keys are being analysed already: this is that analysis.", "info")
     return redirect(url_for(f"{screen}.show", cache=cache, job=job.id, **_query(selection)), 303)
