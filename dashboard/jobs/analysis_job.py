@@ -13,6 +13,7 @@ from dashboard.cache.rules import Rule
 from dashboard.cache.selection import BadSelection, Selection, from_query
 from dashboard.cache.selection_words import in_words
 from dashboard.jobs.kind import Arguments, Kind, Refused, Work
+from dashboard.store import ttl_rules
 from dashboard.store.engine import Store
 
 NAME = "analysis"
@@ -50,9 +51,10 @@ def start(work: Work, given: Arguments) -> Iterator[Snapshot]:
     yield from analysis.analyze(work.cache, selection, options)
 
 
-def _rules(_store: Store, _cache: str) -> tuple[Rule, ...]:
+def _rules(store: Store, cache: str) -> tuple[Rule, ...]:
     """The TTL rules that the keys are held against, as they are when the analysis begins."""
-    return ()
+    rules = ttl_rules.for_cache(store, cache)
+    return tuple(Rule(rule.pattern, rule.low, rule.high, rule.reason, rule.id) for rule in rules)
 
 
 def _subject(given: Arguments) -> str:

@@ -6,5 +6,6 @@ from collections.abc import Mapping
 
 from dashboard.jobs.analysis_job import KIND as ANALYSIS
 from dashboard.jobs.kind import Kind
+from dashboard.jobs.retime_job import KINDS as RETIMING
 
-KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (ANALYSIS,)}
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (ANALYSIS, *RETIMING)}

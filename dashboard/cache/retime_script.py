@@ -1,0 +1,82 @@
+"""One batch of a retiming by a script on the server: scanned, judged and changed in one step, so that a key that
+somebody changes meanwhile is judged by what it is."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from pathlib import Path
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from dashboard.cache.connect import Cache, Node
+from dashboard.cache.errors import CacheError, Denied, translate
+from dashboard.cache.retime_change import Change, Jitter
+from dashboard.cache.retime_tally import COUNTED, Acted
+from dashboard.cache.retime_task import Batch, Task
+from dashboard.cache.selection import Selection
+
+_SCRIPT = Path(__file__).with_name("retime.lua").read_bytes()
+
+
+def batch_by_script(cache: Cache, node: Node, task: Task, command: str, cursor: int, count: int) -> Batch:
+    """About `count` keys from the cursor on, by `command` (EVAL or EVAL_RO). One round trip, atomic.
+
+    Raises CacheError; then nothing was done, unless it is that no answer came.
+    """
+    reply = cache.execute(command, _SCRIPT, 0, *_arguments(task, cursor, count), node=node)
+    following, scanned, *rest = reply
+    counts = dict(zip(COUNTED, rest, strict=False))
+    refusal, ended_by, ended, before, after = rest[len(COUNTED) :]
+    acted = Acted(
+        **counts,
+        refusal=refusal.decode("utf-8", "replace"),
+        before=_slots(before),
+        after=_slots(after),
+    )
+    return Batch(int(following), int(scanned), acted, _error(ended_by.decode(), ended, cache.name) if ended else None)
+
+
+def _arguments(task: Task, cursor: int, count: int) -> list[Any]:
+    selection = task.selection
+    return [
+        cursor,
+        count,
+        b"" if selection.pattern == b"*" else selection.pattern,
+        selection.type,
+        *_ttl_condition(selection),
+        selection.size[:1],
+        selection.size[1:] or 0,
+        *_change(task.change),
+        secrets.randbits(31),
+        int(task.acts),
+        round(task.origin * 1000),
+        round(time.time() * 1000),
+    ]
+
+
+def _ttl_condition(selection: Selection) -> tuple[str, int, int]:
+    condition = selection.ttl
+    if condition in ("", "none", "any"):
+        return condition, 0, 0
+    if condition[0] in "<>":
+        return condition[0], int(condition[1:]) * 1000, 0
+    return "@" if selection.at_instant else "-", *selection.ttl_range_ms
+
+
+def _change(change: Change) -> tuple[str, float, str | int]:
+    if isinstance(change, Jitter):
+        return change.unit, round(change.amount * 1000) if change.unit == "s" else change.amount, change.direction
+    return "range", round(change.low * 1000), round(change.high * 1000)
+
+
+def _slots(flat: list[int]) -> dict[int, int]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _error(command: str, message: bytes, name: str) -> CacheError:
+    text = message.decode("utf-8", "replace")
+    if "can't run this command" in text or "no permissions to run" in text:
+        return Denied(f"Cachedeck's user on {name} may not run {command}.", command)
+    return translate(ResponseError(text), name)
