@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from dashboard.store import jobs
@@ -29,9 +29,13 @@ def start(
 
 def until_first_snapshot(store: Store, job: Job, seconds: float = FIRST_SECONDS) -> Job:
     """The job as it is once it has a snapshot or has ended, or after so many seconds. Raises StoreUnavailable."""
+    return until(store, job, lambda seen: seen.progress is not None or not seen.open, seconds)
+
+
+def until(store: Store, job: Job, met: Callable[[Job], bool], seconds: float) -> Job:
+    """The job as it is once it meets a condition, or after so many seconds. Raises StoreUnavailable."""
     deadline = time.monotonic() + seconds
-    seen = job
-    while seen.open and seen.progress is None and time.monotonic() < deadline:
+    while not met(job) and time.monotonic() < deadline:
         time.sleep(_LOOK_SECONDS)
-        seen = jobs.get(store, job.id) or seen
-    return seen
+        job = jobs.get(store, job.id) or job
+    return job

@@ -6,7 +6,7 @@ from importlib import import_module
 
 from flask import Blueprint
 
-RESOURCES = ("home", "login", "account", "overview", "keys", "key", "value", "audit", "operators")
+RESOURCES = ("home", "login", "account", "overview", "keys", "key", "value", "jobs", "audit", "operators")
 
 
 def blueprints() -> list[Blueprint]:

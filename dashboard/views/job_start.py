@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flask import abort
+from flask import abort, request
 
+from dashboard.cache.connect import Cache
 from dashboard.jobs.kinds import KINDS
 from dashboard.jobs.start import start, until_first_snapshot
 from dashboard.store.jobs import Job
@@ -29,3 +30,9 @@ def begin(kind: str, arguments: Mapping[str, Any], reason: str = "", act: str = 
         job = start(deck().store, cache.name, kind, arguments, operator.name, address(), reason)
         attempt.done(after={"job": job.id})
     return until_first_snapshot(deck().store, job)
+
+
+def require_typed(cache: Cache) -> None:
+    """On a production cache its name must have been typed before keys are changed; 400 otherwise."""
+    if cache.target.environment == "production" and request.form.get("typed", "") != cache.name:
+        abort(400, f"{cache.name} is a production cache: type its name to change its keys.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cache as remembered
 from typing import Any
 
 from flask import Flask, Response, current_app, request
@@ -11,8 +12,9 @@ from werkzeug.local import LocalProxy
 from dashboard.cache.capability import Capabilities
 from dashboard.cache.errors import CacheError
 from dashboard.cache.target import Target
+from dashboard.store.errors import StoreError
 from dashboard.store.operators import Role
-from dashboard.views import access
+from dashboard.views import access, job_words
 from dashboard.views.deck import deck
 from dashboard.views.signed_in import signed_in_operator
 
@@ -60,6 +62,8 @@ def _context() -> dict[str, Any]:
         "cache": current.target if current and operator else None,
         # Asked for only by the templates that draw it: a fragment must not wait for a server that hangs.
         "capabilities": LocalProxy(lambda: _capabilities(current.target) if current and operator else None),
+        # Asked for once, by the frame of a page: the rail counts them, the strip draws them.
+        "strip_jobs": remembered(lambda: _strip_jobs(current.target) if current and operator else []),
         "operator": operator,
         "may": lambda label: access.may(Role.parse(label)),
     }
@@ -70,6 +74,13 @@ def _capabilities(target: Target) -> Capabilities | None:
         return deck().caches[target.name].capabilities()
     except CacheError:
         return None  # the page itself says what is wrong with the server
+
+
+def _strip_jobs(target: Target) -> list[job_words.Shown]:
+    try:
+        return job_words.strip(target.name)
+    except StoreError:
+        return []  # the page itself says what is wrong with the database, or does without it
 
 
 def _has_endpoint(name: str) -> bool:

@@ -1,0 +1,314 @@
+"""The screen of jobs, the strip at the foot of every page, and what may be done with a job."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import update
+
+from dashboard.cache.progress import Progress
+from dashboard.cache.report import Report, Snapshot
+from dashboard.jobs.kinds import KINDS
+from dashboard.jobs.results import progress_of, text_of
+from dashboard.settings import Settings
+from dashboard.store import audit, jobs
+from dashboard.store.engine import Store
+from dashboard.store.jobs import Job, State
+from dashboard.store.operators import Role
+from dashboard.store.schema import JobRow
+from tests.servers import Server
+from tests.views.conftest import NAMES, by_htmx, post, signed_in_client
+
+OWNER = "o" * 16
+SELECTION = {"pattern": "api:*"}
+
+
+@pytest.fixture
+def settings(settings: Settings, valkey: Server) -> Settings:
+    return settings.model_copy(
+        update={"caches": Settings(caches=f"main={valkey.url} other={valkey.url}/1").caches}  # type: ignore[arg-type]
+    )
+
+
+def made(store: Store, cache: str = "main", actor: str = "otto") -> Job:
+    arguments = {"selection": SELECTION, "share": 0.5, "replicas": False}
+    return jobs.create(store, cache, "analysis", arguments, actor, "10.1.1.1", "looking")
+
+
+def begun(store: Store, cache: str = "main", examined: int = 250, **progress: Any) -> Job:
+    job = made(store, cache)
+    claimed = jobs.claim(store, OWNER, [cache])
+    assert claimed
+    assert claimed.id == job.id
+    seen = Progress(examined, total=1000, elapsed=2.0, busy=0.4, calls=10, longest_ms=0.9, **progress)
+    jobs.save(store, job.id, OWNER, progress_of(seen), text_of(KINDS["analysis"], Snapshot(seen, Report(1.0))))
+    return claimed
+
+
+def ended(store: Store, state: State = "finished", error: str = "", cache: str = "main") -> Job:
+    job = begun(store, cache, 1000, ended=True) if state == "finished" else begun(store, cache)
+    assert state not in ("queued", "running")
+    assert jobs.end(store, job.id, OWNER, state, error)  # type: ignore[arg-type]
+    return job
+
+
+def aged(store: Store, job: Job, **columns: float) -> None:
+    """Let something have happened so many seconds ago."""
+    values = {name: time.time() - seconds for name, seconds in columns.items()}
+    with store.write() as session:
+        session.execute(update(JobRow).where(JobRow.id == job.id).values(**values))
+
+
+def state_of(store: Store, job: Job) -> str:
+    found = jobs.get(store, job.id)
+    assert found
+    return found.state
+
+
+class TestTheList:
+    def test_it_says_that_no_job_has_run_yet(self, viewer: FlaskClient) -> None:
+        text = viewer.get("/caches/main/jobs").text
+        assert "No job has run on this cache yet." in text
+
+    def test_it_says_that_none_matches(self, viewer: FlaskClient, store: Store) -> None:
+        ended(store)
+        text = viewer.get("/caches/main/jobs?state=failed").text
+        assert "No job matches." in text
+        assert "Show all jobs" in text
+
+    def test_it_shows_what_by_whom_how_far_and_at_what_cost(self, viewer: FlaskClient, store: Store) -> None:
+        begun(store)
+        text = viewer.get("/caches/main/jobs").text
+        assert "1 job runs." in text
+        assert "<strong>Analysis</strong> of keys of api:*" in text
+        assert "otto" in text
+        assert "250 of 1\u202fk keys" in text
+        assert 'value="0.2500"' in text
+        assert "Held the server for 400\u202fms of 2\u202fs, longest call 0.9 ms" in text
+
+    def test_it_says_why_a_job_failed_and_never_that_all_was_done(self, viewer: FlaskClient, store: Store) -> None:
+        ended(store, "failed", "main cannot be reached.")
+        text = viewer.get("/caches/main/jobs").text
+        assert "main cannot be reached. 250 of 1\u202fk keys in 2\u202fs." in text
+        assert "All 1" not in text
+        assert 'value="1.0000"' not in text
+
+    def test_it_names_the_primary_that_is_missing(self, viewer: FlaskClient, store: Store) -> None:
+        job = begun(store, lost={"a:1": "a:1 cannot be reached."}, primaries=3)
+        jobs.end(store, job.id, OWNER, "finished")
+        assert "a:1 is missing: a:1 cannot be reached." in viewer.get("/caches/main/jobs").text
+
+    def test_it_shows_a_killed_worker_s_job_as_interrupted(self, operator: FlaskClient, store: Store) -> None:
+        job = begun(store)
+        aged(store, job, heartbeat_at=jobs.DEAD_SECONDS + 1)
+        text = operator.get("/caches/main/jobs").text
+        assert "The worker that ran this was killed" in text
+        assert "Start again" in text
+        assert operator.get("/caches/main/jobs?state=running").text.count("No job matches.") == 1
+
+    def test_it_says_that_no_worker_runs_only_after_a_while(self, viewer: FlaskClient, store: Store) -> None:
+        job = made(store)
+        assert "No worker is running." not in viewer.get("/caches/main/jobs").text
+        aged(store, job, created_at=6)
+        assert "No worker is running." in viewer.get("/caches/main/jobs").text
+
+    def test_it_says_that_a_job_waits_for_another_one(self, viewer: FlaskClient, store: Store) -> None:
+        begun(store, "other")
+        aged(store, made(store), created_at=6)
+        text = viewer.get("/caches/main/jobs").text
+        assert "It waits until another job has ended." in text
+        assert "No worker is running." not in text
+
+    def test_it_leaves_other_caches_out(self, viewer: FlaskClient, store: Store) -> None:
+        ended(store, cache="other")
+        assert "No job has run on this cache yet." in viewer.get("/caches/main/jobs").text
+
+    def test_it_goes_to_older_ones(self, viewer: FlaskClient, store: Store) -> None:
+        first = made(store)
+        for _ in range(50):
+            made(store)
+        text = viewer.get("/caches/main/jobs").text
+        assert f'id="job-{first.id}"' not in text
+        assert f"/caches/main/jobs?before={first.id + 1}" in text
+        assert f'id="job-{first.id}"' in viewer.get(f"/caches/main/jobs?before={first.id + 1}").text
+
+    @pytest.mark.parametrize("query", ["before=0", f"before={2**63}", "before=x", "kind=nothing", "state=nonsense"])
+    def test_it_takes_a_nonsensical_query(self, viewer: FlaskClient, query: str) -> None:
+        assert viewer.get(f"/caches/main/jobs?{query}").status_code == 200
+
+    def test_a_viewer_sees_no_buttons(self, viewer: FlaskClient, store: Store) -> None:
+        begun(store)
+        ended(store)
+        text = viewer.get("/caches/main/jobs").text
+        assert "cancellation" not in text
+        assert "restart" not in text
+
+    def test_it_polls_itself_as_a_fragment(self, viewer: FlaskClient, store: Store) -> None:
+        begun(store)
+        text = viewer.get("/caches/main/jobs", headers=by_htmx(viewer)).text
+        assert "every 1s" in text
+        assert "<html" not in text
+
+
+class TestOneJob:
+    def test_it_shows_who_asked_for_it_from_where_and_why(self, viewer: FlaskClient, store: Store) -> None:
+        text = viewer.get(f"/caches/main/jobs/{ended(store).id}").text
+        assert "otto" in text
+        assert "10.1.1.1" in text
+        assert "looking" in text
+        assert "All 1\u202f000 keys in 2\u202fs." in text
+
+    @pytest.mark.parametrize("number", [0, 99, 2**63, 2**80])
+    def test_one_that_does_not_exist_is_not_found(self, viewer: FlaskClient, number: int) -> None:
+        assert viewer.get(f"/caches/main/jobs/{number}").status_code == 404
+
+    def test_one_of_another_cache_is_not_found(self, viewer: FlaskClient, store: Store) -> None:
+        assert viewer.get(f"/caches/main/jobs/{ended(store, cache='other').id}").status_code == 404
+
+    def test_one_of_a_kind_that_this_version_does_not_know_is_drawn(self, operator: FlaskClient, store: Store) -> None:
+        job = jobs.create(store, "main", "dance", {}, "otto", "local")
+        assert operator.get(f"/caches/main/jobs/{job.id}").status_code == 200
+        assert operator.get("/caches/main/jobs").status_code == 200
+        assert post(operator, f"/caches/main/jobs/{job.id}/restart").status_code == 409
+        assert post(operator, f"/caches/main/jobs/{job.id}/cancellation").status_code == 303
+        assert state_of(store, job) == "cancelled"
+
+
+class TestTheStrip:
+    def test_it_draws_nothing_while_nothing_runs_and_asks_seldom(self, viewer: FlaskClient) -> None:
+        text = viewer.get("/caches/main/jobs/strip", headers=by_htmx(viewer)).text
+        assert "strip-job-" not in text
+        assert "every 5s" in text
+
+    def test_it_is_on_every_page_of_the_cache_and_the_rail_counts(self, viewer: FlaskClient, store: Store) -> None:
+        job = begun(store)
+        made(store)
+        for path in ("/caches/main/", "/caches/main/keys", "/caches/main/jobs"):
+            text = viewer.get(path).text
+            assert f'id="strip-job-{job.id}"' in text
+            assert 'id="jobs-count">2<' in text
+        assert "strip-job-" not in viewer.get("/caches/other/").text
+        assert "strip-job-" not in viewer.get("/audit").text
+
+    def test_it_tells_progress_rate_time_left_and_cancel(self, operator: FlaskClient, store: Store) -> None:
+        begun(store)
+        text = operator.get("/caches/main/jobs/strip", headers=by_htmx(operator)).text
+        assert "every 1s" in text
+        assert "250 of 1\u202fk keys" in text
+        assert "125" in text
+        assert "6\u202fs" in text
+        assert "Cancel" in text
+        assert 'hx-target="#jobs-count"' in text
+
+    def test_it_shows_for_a_moment_how_a_job_ended(self, viewer: FlaskClient, store: Store) -> None:
+        job = ended(store, "failed", "main cannot be reached.")
+        assert "main cannot be reached." in viewer.get("/caches/main/jobs/strip").text
+        aged(store, job, ended_at=60)
+        assert "main cannot be reached." not in viewer.get("/caches/main/jobs/strip").text
+
+    def test_asking_for_it_is_no_sign_of_life(self, app: Flask) -> None:
+        from dashboard.views.access import access_of
+
+        assert access_of(app, "jobs.strip").background
+
+
+class TestCancel:
+    def test_it_ends_one_that_waits(self, operator: FlaskClient, store: Store) -> None:
+        job = made(store)
+        answer = post(operator, f"/caches/main/jobs/{job.id}/cancellation")
+        assert (answer.status_code, answer.location) == (303, "/caches/main/jobs")
+        assert state_of(store, job) == "cancelled"
+
+    def test_it_asks_for_the_end_of_one_that_runs(self, operator: FlaskClient, store: Store) -> None:
+        job = begun(store)
+        post(operator, f"/caches/main/jobs/{job.id}/cancellation")
+        found = jobs.get(store, job.id)
+        assert found
+        assert (found.state, found.cancelling) == ("running", True)
+        assert jobs.order(store, job.id, OWNER) == "cancel"
+        assert "cancelling" in operator.get("/caches/main/jobs").text
+
+    def test_it_is_audited(self, operator: FlaskClient, store: Store) -> None:
+        job = made(store)
+        post(operator, f"/caches/main/jobs/{job.id}/cancellation", {"reason": "wrong pattern"})
+        (entry,) = audit.search(store, audit.Filters(action="analysis.cancel"))
+        assert (entry.actor, entry.cache, entry.status, entry.reason) == ("otto", "main", "done", "wrong pattern")
+        assert entry.subject == f"job {job.id}: keys of api:*"
+        assert (entry.before, entry.after) == ({"state": "queued"}, {"state": "cancelled"})
+
+    def test_it_leaves_one_that_has_ended(self, operator: FlaskClient, store: Store) -> None:
+        job = ended(store)
+        answer = post(operator, f"/caches/main/jobs/{job.id}/cancellation", follow_redirects=True)
+        assert "had ended already: it is finished" in answer.text
+        assert state_of(store, job) == "finished"
+        assert audit.search(store, audit.Filters(action="analysis.cancel")) == []
+
+    def test_it_refuses_a_viewer(self, viewer: FlaskClient, store: Store) -> None:
+        job = made(store)
+        assert post(viewer, f"/caches/main/jobs/{job.id}/cancellation").status_code == 403
+        assert state_of(store, job) == "queued"
+
+    def test_it_leaves_other_caches_alone(self, operator: FlaskClient, store: Store) -> None:
+        job = made(store, "other")
+        assert post(operator, f"/caches/main/jobs/{job.id}/cancellation").status_code == 404
+        assert state_of(store, job) == "queued"
+
+    def test_from_the_strip_it_answers_with_the_strip(self, operator: FlaskClient, store: Store) -> None:
+        job = made(store)
+        answer = post(operator, f"/caches/main/jobs/{job.id}/cancellation", headers=by_htmx(operator))
+        assert answer.status_code == 200
+        assert "cancelled" in answer.text
+        assert "<html" not in answer.text
+
+    def test_it_leads_back_to_where_it_was_asked_for(self, operator: FlaskClient, store: Store) -> None:
+        job = made(store)
+        path = f"/caches/main/keys?job={job.id}&pattern=a"
+        answer = post(operator, f"/caches/main/jobs/{job.id}/cancellation", {"next": path})
+        assert answer.location == f"/caches/main/keys?pattern=a&job={job.id}"
+        job = made(store)
+        answer = post(operator, f"/caches/main/jobs/{job.id}/cancellation", {"next": "//evil.example/"})
+        assert answer.location == "/caches/main/jobs"
+
+
+class TestRestart:
+    def test_it_makes_a_new_job_with_the_same_arguments(self, app: Flask, store: Store) -> None:
+        job = ended(store, "interrupted")
+        admin = signed_in_client(app, Role.ADMIN)
+        answer = post(admin, f"/caches/main/jobs/{job.id}/restart", {"reason": "once more"}, follow_redirects=True)
+        (again, first) = jobs.newest(store, "main")
+        assert f"Started again as job {again.id}." in answer.text
+        assert first.state == "interrupted"
+        assert (again.state, again.actor, again.arguments) == ("queued", NAMES[Role.ADMIN], job.arguments)
+        (entry,) = audit.search(store, audit.Filters(action="analysis.restart"))
+        assert (entry.subject, entry.reason, entry.after) == ("keys of api:*", "once more", {"job": again.id})
+
+    def test_it_restarts_one_whose_worker_was_killed(self, operator: FlaskClient, store: Store) -> None:
+        job = begun(store)
+        aged(store, job, heartbeat_at=jobs.DEAD_SECONDS + 1)
+        assert post(operator, f"/caches/main/jobs/{job.id}/restart").status_code == 303
+        assert [one.state for one in jobs.newest(store, "main")] == ["queued", "interrupted"]
+
+    def test_it_refuses_one_that_has_not_ended(self, operator: FlaskClient, store: Store) -> None:
+        job = begun(store)
+        assert post(operator, f"/caches/main/jobs/{job.id}/restart").status_code == 409
+        assert len(jobs.newest(store, "main")) == 1
+
+    def test_it_refuses_a_viewer(self, viewer: FlaskClient, store: Store) -> None:
+        job = ended(store)
+        assert post(viewer, f"/caches/main/jobs/{job.id}/restart").status_code == 403
+        assert len(jobs.newest(store, "main")) == 1
+
+    def test_it_leaves_other_caches_alone(self, operator: FlaskClient, store: Store) -> None:
+        job = ended(store, cache="other")
+        assert post(operator, f"/caches/main/jobs/{job.id}/restart").status_code == 404
+        assert len(jobs.newest(store, "other")) == 1
+
+    def test_it_leads_to_the_new_job_where_the_old_one_was_shown(self, operator: FlaskClient, store: Store) -> None:
+        job = ended(store)
+        path = f"/caches/main/keys?pattern=a&job={job.id}"
+        answer = post(operator, f"/caches/main/jobs/{job.id}/restart", {"next": path})
+        assert answer.location == f"/caches/main/keys?pattern=a&job={job.id + 1}"
