@@ -65,7 +65,7 @@ class Saving:
     entries, value: hash-max-listpack-entries and -value, `told` whether the managed server said them.
     fields: of a hash. strings, hashes, timed: the three ways; timed has a TTL on each field, and is None where no key
     has a TTL or the private server knows none. by: what measured; managed: the server it is measured for, and its
-    allocator. notes: further sentences.
+    allocator. fields_expire: whether it knows TTLs of fields.
     """
 
     namespace: str
@@ -86,7 +86,6 @@ class Saving:
     by: str = ""
     managed: str = ""
     fields_expire: bool = False
-    notes: tuple[str, ...] = ()
 
     def per_key(self, way: Way | None) -> float | None:
         """Bytes of one sampled key, held in this way."""

@@ -7,5 +7,6 @@ from collections.abc import Mapping
 from dashboard.jobs.analysis_job import KIND as ANALYSIS
 from dashboard.jobs.kind import Kind
 from dashboard.jobs.retime_job import KINDS as RETIMING
+from dashboard.jobs.saving_job import KIND as SAVING
 
-KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (ANALYSIS, *RETIMING)}
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (ANALYSIS, *RETIMING, SAVING)}

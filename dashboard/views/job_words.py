@@ -21,6 +21,7 @@ from dashboard.views.filters import duration, number, short
 # job's number, and the query of its selection where it has one; one that does not exist is not drawn.
 RESULTS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "analysis": (("expiry.show", "Expiry"), ("memory.show", "Memory")),
+    "saving": (("savings.show", "Result"),),
 }
 
 LEVELS: Mapping[str, str] = {
