@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from dashboard.cache import wording
 from dashboard.cache.design import DesignFinding
-from dashboard.cache.estimate import Estimate
+from dashboard.cache.estimate import Estimate, exactly
 from dashboard.cache.progress import Progress
 from dashboard.cache.report import Group, NamespaceRow, Report
 
@@ -44,7 +44,8 @@ def summary(report: Report) -> str:
     without = f"{number(report.without_ttl)} never expire"
     if report.without_ttl_memory is not None:
         without += f" ({size(report.without_ttl_memory)})"
-    return f"{number(report.keys)} keys{memory}; {without}."
+    noun = "key" if report.keys == exactly(1) else "keys"
+    return f"{number(report.keys)} {noun}{memory}; {without}."
 
 
 def basis(progress: Progress) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -18,7 +19,10 @@ from dashboard.cache.report import BigKey, Report, Snapshot
 from dashboard.cache.selection import Selection
 from dashboard.cache.slots import TTL_LABELS
 from dashboard.cli_analyze_tables import number, size
+from tests.programs import ROOT
 from tests.snapshots import KINDS, snapshot
+
+_GROUPS = ("types", "encodings")  # documented together with `ttl`
 
 
 def drawn(snap: Snapshot, top: int = 20) -> str:
@@ -174,3 +178,20 @@ def test_a_very_long_name_takes_one_short_line() -> None:
     assert len(line) < 160
     assert "x" * 60 in line
     assert f"({100_000 - 66:,} more)" in line
+
+
+def test_every_field_is_documented_and_no_other() -> None:
+    snap = snapshot()
+    whole = {"cache", "selection", "stopped", "findings", *cli_analyze_json.of_progress(snap.progress), *written(snap)}
+    section = (ROOT / "docs" / "analysis.md").read_text(encoding="utf-8").partition("## As JSON")[2]
+    rows = {
+        name: description
+        for names, description in re.findall(r"^\| (`[a-z_`, ]+`) \| (.*) \|$", section, re.MULTILINE)
+        for name in re.findall("`([a-z_]+)`", names)
+    }
+    assert set(rows) == whole
+    findings = cli_analyze_json.of_findings(design_findings(snap.report, Selection(), b":"))
+    for name, parts in {**written(snap), "findings": findings, "selection": findings[0]["selection"]}.items():
+        one = parts[0] if isinstance(parts, list) and parts else parts
+        fields = one if isinstance(one, dict) else ()
+        assert [field for field in fields if f"`{field}`" not in rows[name] and name not in _GROUPS] == [], name

@@ -66,6 +66,9 @@ def take(browser: Browser, at: Running) -> None:
     keys(light)
     audit(light)
     key(dark)
+    analyse(light)
+    expiry(light)
+    memory(dark)
 
 
 def change_something(page: Page) -> None:
@@ -111,6 +114,25 @@ def keys(page: Page) -> None:
 def key(page: Page) -> None:
     open_key(page, "api:user:*:posts")
     shoot(page, "key-dark")
+
+
+def analyse(page: Page) -> None:
+    """One analysis of all keys, to its end: Expiry and Memory draw the same one."""
+    page.goto(f"{CACHE}/expiry")
+    page.get_by_role("button", name=re.compile("^Analyse ")).click()
+    expect(page.locator("#analysis-status")).to_contain_text("Exact", timeout=60_000)
+
+
+def expiry(page: Page) -> None:
+    page.goto(f"{CACHE}/expiry")
+    expect(page.locator("#analysis-status")).to_contain_text("Exact")
+    shoot(page, "expiry-light")
+
+
+def memory(page: Page) -> None:
+    page.goto(f"{CACHE}/memory")
+    expect(page.locator("#analysis-status")).to_contain_text("Exact")
+    shoot(page, "memory-dark")
 
 
 def audit(page: Page) -> None:
