@@ -26,6 +26,13 @@ from dashboard.cache.report import (
     Sizes,
     Snapshot,
 )
+from dashboard.cache.selection import Selection
+from dashboard.jobs import results
+from dashboard.jobs.analysis_job import KIND as ANALYSIS
+from dashboard.jobs.analysis_job import arguments
+from dashboard.store import jobs
+from dashboard.store.engine import Store
+from dashboard.store.jobs import Job
 
 STARTED = 1_767_322_800.0
 
@@ -206,3 +213,28 @@ class _Made:
             ),
             found,
         )
+
+
+def keep(
+    store: Store,
+    shown: Snapshot | None,
+    selection: Selection = Selection(),  # noqa: B008  (it is immutable)
+    *,
+    cache: str = "main",
+    state: str = "finished",
+    error: str = "",
+    advice: str = "",
+) -> Job:
+    """An analysis as a worker leaves it in the store, with `shown` as its last snapshot."""
+    job = jobs.create(store, cache, "analysis", arguments(selection, 0.5), "otto", "127.0.0.1")
+    if state == "queued":
+        return job
+    jobs.claim(store, "worker", [cache])
+    if shown:
+        text = results.text_of(ANALYSIS, shown)
+        jobs.save(store, job.id, "worker", results.progress_of(shown.progress), text)
+    if state != "running":
+        jobs.end(store, job.id, "worker", state, error, advice)  # type: ignore[arg-type]
+    found = jobs.get(store, job.id)
+    assert found
+    return found

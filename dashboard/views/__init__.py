@@ -6,7 +6,20 @@ from importlib import import_module
 
 from flask import Blueprint
 
-RESOURCES = ("home", "login", "account", "overview", "keys", "key", "value", "jobs", "audit", "operators")
+RESOURCES = (
+    "home",
+    "login",
+    "account",
+    "overview",
+    "keys",
+    "key",
+    "value",
+    "analyses",
+    "expiry",
+    "jobs",
+    "audit",
+    "operators",
+)
 
 
 def blueprints() -> list[Blueprint]:

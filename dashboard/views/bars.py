@@ -84,7 +84,7 @@ class Columns:
 
 
 def columns(values: Sequence[Estimate], words: Sequence[str], *, step: float = 10.0, least: float = 1.0) -> Columns:
-    """Values as columns. The axis ends at a round number: 1, 2 or 5 times a power of `step` (10, or 1024 for bytes).
+    """Values as columns. step: 10, or 1024 for bytes; the axis ends at a number that is round by it.
 
     least: the lowest top there may be, so that nothing much does not look like much.
     """
@@ -110,12 +110,10 @@ def columns(values: Sequence[Estimate], words: Sequence[str], *, step: float = 1
 
 
 def round_top(highest: float, step: float = 10.0) -> float:
-    """The next of 1, 2, 4, 6, 8 times a power of ten above a count; halves are round, too. Bytes: within their unit."""
-    if step == 10.0:
-        unit = 10.0 ** math.floor(math.log10(highest))
-    else:
-        unit = step ** math.floor(math.log(highest, step)) if highest >= 1 else 1.0
-        unit *= 10.0 ** math.floor(math.log10(max(highest / unit, 1.0)))
+    """The next round number above: 1, 2, 4, 6 or 8 times a power of ten; of bytes (step 1024), a power of two."""
+    if step != 10.0:
+        return 2.0 ** math.ceil(math.log2(highest))
+    unit = 10.0 ** math.floor(math.log10(highest))
     return next(unit * times for times in (1, 2, 4, 6, 8, 10) if unit * times >= highest * 0.9999)
 
 
