@@ -6,13 +6,15 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from huey.consumer import Consumer
 
 from dashboard.cache.connect import Cache
 from dashboard.jobs.housekeeping import register
+from dashboard.jobs.kind import Kind
+from dashboard.jobs.kinds import KINDS
 from dashboard.jobs.pool import Pool
 from dashboard.jobs.queue import make_queue
 from dashboard.jobs.sampler import Sampler
@@ -36,7 +38,7 @@ class _Consumer(Consumer):  # type: ignore[misc]
         pass
 
 
-def run(settings: Settings, stop: threading.Event | None = None) -> None:
+def run(settings: Settings, stop: threading.Event | None = None, kinds: Mapping[str, Kind] = KINDS) -> None:
     """Sample and work until SIGTERM, SIGINT or `stop`; returns within 2 s of it.
 
     Signals are heeded when called in the main thread. Raises BadSettings and StoreError at the start.
@@ -50,7 +52,7 @@ def run(settings: Settings, stop: threading.Event | None = None) -> None:
         register(queue, store)
         _log.info("%s", opening(settings))
         sampler = Sampler(store, caches.values(), settings.sample_seconds)
-        _work(queue, sampler, Pool(store, caches, settings), stop or threading.Event())
+        _work(queue, sampler, Pool(store, caches, settings, kinds), stop or threading.Event())
     finally:
         for cache in caches.values():
             cache.close()

@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.synchronize import Barrier
 from typing import TypeVar
 
-from dashboard.store import audit, operators, samples
+from dashboard.store import audit, jobs, operators, samples
 from dashboard.store.audit import Change
 from dashboard.store.engine import open_store
 from dashboard.store.operators import LastAdmin, NameTaken, Role
@@ -94,3 +94,12 @@ def try_wrong_password(url: str, number: int) -> bool:
     finally:
         store.close()
     return True
+
+
+def claim_all(url: str, number: int) -> list[int]:
+    """Take jobs until none waits; the numbers of those that this process got."""
+    store, taken = open_store(url), []
+    while job := jobs.claim(store, f"worker {number}", ["main"]):
+        taken.append(job.id)
+    store.close()
+    return taken
