@@ -21,6 +21,8 @@ from dashboard.views.filters import duration, number, short
 # job's number, and the query of its selection where it has one; one that does not exist is not drawn.
 RESULTS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "analysis": (("expiry.show", "Expiry"), ("memory.show", "Memory")),
+    "retime.plan": (("retimings.show", "What it would do"),),
+    "retime": (("retimings.show", "What it did"),),
     "saving": (("savings.show", "Result"),),
 }
 
@@ -87,8 +89,10 @@ def several(found: list[Job]) -> list[Shown]:
 
 
 def strip(cache: str) -> list[Shown]:
-    """What the strip of a cache's pages shows: jobs that wait or run, and those that have just ended."""
-    return several(jobs.running(deck().store, cache, ended_since=time.time() - AFTERGLOW_SECONDS))
+    """What the strip of a cache's pages shows: what runs, what waits, and what has just ended. At most two queries."""
+    found = jobs.running(deck().store, cache, ended_since=time.time() - AFTERGLOW_SECONDS)
+    order: dict[str, int] = {"running": 0, "queued": 1}
+    return several(sorted(found, key=lambda job: (order.get(job.state, 2), -job.id if not job.open else job.id)))
 
 
 def _note(job: Job, seen: Progress | None, alive: int) -> str:

@@ -1,9 +1,10 @@
-// A typed confirmation wakes its button. The server checks the text again.
+// A typed confirmation wakes its button, several do together. The server checks the texts again.
 "use strict";
 (() => {
   function check(input) {
     const act = input.form?.querySelector("[data-confirm-act]");
-    if (act) act.disabled = input.value.trim() !== input.dataset.confirm;
+    const asked = [...(input.form?.querySelectorAll("[data-confirm]") ?? [])];
+    if (act) act.disabled = asked.some((one) => one.value.trim() !== one.dataset.confirm);
   }
   document.addEventListener("input", (event) => {
     if (event.target.matches("[data-confirm]")) check(event.target);
