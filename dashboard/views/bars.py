@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from dashboard.cache.estimate import Estimate
@@ -58,7 +58,8 @@ def distribution(groups: Iterable[tuple[Group, str]], total: Estimate) -> tuple[
 class Column:
     """One column of a chart over time, in per cent of its width and height; y counts from the top as SVG does.
 
-    low, high: y of the interval's ends, None where there is none. words: what it says when it is pointed at.
+    low, high: y of the interval's ends, None where there is none. words: what it says when it is pointed at. marked:
+    whether it stands out, which the words beside the chart explain.
     """
 
     x: float
@@ -68,6 +69,7 @@ class Column:
     low: float | None
     high: float | None
     words: str
+    marked: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,17 @@ class Columns:
         return self.top, self.top / 2, 0.0
 
 
-def columns(values: Sequence[Estimate], words: Sequence[str], *, step: float = 10.0, least: float = 1.0) -> Columns:
+def columns(
+    values: Sequence[Estimate],
+    words: Sequence[str],
+    *,
+    step: float = 10.0,
+    least: float = 1.0,
+    marked: Collection[int] = (),
+) -> Columns:
     """Values as columns. step: 10, or 1024 for bytes; the axis ends at a number that is round by it.
 
-    least: the lowest top there may be, so that nothing much does not look like much.
+    least: the lowest top there may be, so that nothing much does not look like much. marked: those that stand out.
     """
     top = round_top(max([value.high for value in values if math.isfinite(value.high)] + [least]), step)
     each = 100 / max(len(values), 1)
@@ -103,6 +112,7 @@ def columns(values: Sequence[Estimate], words: Sequence[str], *, step: float = 1
             None if value.exact else round(100 - height(value.low), 2),
             None if value.exact else round(100 - height(value.high), 2),
             word,
+            index in marked,
         )
         for index, (value, word) in enumerate(zip(values, words, strict=True))
     )

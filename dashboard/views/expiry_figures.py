@@ -71,13 +71,14 @@ class Rule:
 def figures(cache: str, selection: Selection, report: Report, now: float) -> dict[str, Any]:
     """What the templates of expiry/ draw at `now` (epoch seconds)."""
     ahead = forecast(report, now)
+    coming = _cliffs(cache, selection, report, now)
     return {
         "at": now,
-        "cliffs": _cliffs(cache, selection, report, now),
+        "cliffs": coming,
         "past": sum(cliff.at + cliff.seconds <= now for cliff in report.cliffs),
         "distribution": _distribution(cache, selection, report),
         "forecast": ahead,
-        "charts": tuple(_chart(series, ahead) for series in ahead.series),
+        "charts": tuple(_chart(series, ahead, coming) for series in ahead.series),
         "rate": _rate_now(cache),
         "namespaces": tuple(_namespace(cache, selection, row) for row in report.namespaces[:NAMESPACES_SHOWN]),
         "rules": tuple(_rule(cache, row) for row in report.rules),
@@ -173,9 +174,10 @@ def _glob(name: str) -> str:
 # What expires when
 
 
-def _chart(series: Series, ahead: Forecast) -> Chart:
-    words = [_words(series, index) for index in range(len(series.bins))]
-    keys = columns([one.keys for one in series.bins], words)
+def _chart(series: Series, ahead: Forecast, coming: tuple[Ahead, ...]) -> Chart:
+    marked = {index for index in range(len(series.bins)) if _has_cliff(series, index, coming)}
+    words = [_words(series, index) + (": a cliff" if index in marked else "") for index in range(len(series.bins))]
+    keys = columns([one.keys for one in series.bins], words, marked=marked)
     sizes = [one.memory for one in series.bins]
     memory = None
     if all(size is not None for size in sizes):
@@ -183,6 +185,13 @@ def _chart(series: Series, ahead: Forecast) -> Chart:
         memory = columns(known, words, step=1024.0, least=1024.0)
     quarter = len(series.bins) * series.seconds / 4
     return Chart(series, keys, memory, tuple(ahead.now + quarter * index for index in range(4)))
+
+
+def _has_cliff(series: Series, index: int, coming: tuple[Ahead, ...]) -> bool:
+    """Whether a bin holds a cliff; not in charts whose bins are so wide that one does not stand out there."""
+    begin = series.bins[index].at
+    cliffs = (ahead.cliff for ahead in coming if ahead.cliff.keys.value > series.bins[index].keys.value / 4)
+    return any(cliff.at < begin + series.seconds and begin < cliff.at + cliff.seconds for cliff in cliffs)
 
 
 def _words(series: Series, index: int) -> str:
