@@ -89,7 +89,7 @@ local before, after, seen = {}, {}, {}
 
 -- What forbids one key only, by the user's patterns or because its slot is elsewhere, forbids no other.
 local function of_one_key(message)
-  return string.find(message, 'keys? ', 1) ~= nil and not string.find(message, 'subcommand', 1, true)
+  return string.find(message .. ' ', ' keys? ') ~= nil and not string.find(message, 'subcommand', 1, true)
 end
 
 local function refuse(command, message)
@@ -138,7 +138,7 @@ local function retime(key, pttl)
       return refuse('PEXPIRE', done.err)
     end
     if done == 0 then
-      gone = gone + 1
+      found, gone = found - 1, gone + 1
       return
     end
   end

@@ -47,6 +47,7 @@ def batch_by_commands(cache: Cache, node: Node, task: Task, cursor: int, count: 
         elif int(reply):
             counting.changed(pttl, new)
         else:
+            counting.counts["found"] -= 1
             counting.counts["gone"] += 1
     return Batch(int(following), len(found), counting.acted(), error, unsure)
 

@@ -31,7 +31,7 @@ def batch_by_script(cache: Cache, node: Node, task: Task, command: str, cursor: 
     refusal, ended_by, ended, before, after = rest[len(COUNTED) :]
     acted = Acted(
         **counts,
-        refusal=refusal.decode("utf-8", "replace"),
+        refusal=_sentence(refusal, cache.name) if refusal else "",
         before=_slots(before),
         after=_slots(after),
     )
@@ -73,6 +73,14 @@ def _change(change: Change) -> tuple[str, float, str | int]:
 
 def _slots(flat: list[int]) -> dict[int, int]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _sentence(message: bytes, name: str) -> str:
+    """Why one key was refused. Servers word it differently, and inside a script differently again."""
+    text = message.decode("utf-8", "replace")
+    if "permission" in text or "access at least one of the keys" in text:
+        return f"Cachedeck's user on {name} has no permission for this key."
+    return translate(ResponseError(text), name).sentence
 
 
 def _error(command: str, message: bytes, name: str) -> CacheError:
