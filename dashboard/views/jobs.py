@@ -46,7 +46,7 @@ def index(cache: str) -> ResponseReturnValue:
         "is_first": "before" not in request.args,
     }
     if wants_fragment():
-        return fragment("jobs/_list.html", **context)
+        return fragment("jobs/_list_answer.html", **context)
     kinds = [("", "any"), *((kind.name, kind.title) for kind in KINDS.values())]
     states = [("", "any"), *((state, state) for state in get_args(State))]
     return page("jobs/page.html", screen="jobs", kinds=kinds, states=states, **context)
