@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -146,6 +146,10 @@ class Cache:
             if node:
                 self._silent[node] = time.monotonic()
             raise
+
+    def asking(self, node: Node) -> AbstractContextManager[None]:
+        """For modules of this package that use a node's connections themselves: errors translated as everywhere."""
+        return self._asking(node.name)
 
     def pipeline(self, node: Node, commands: Sequence[Sequence[Any]]) -> list[Any]:
         """Commands to one primary in one round trip. A command's error stands in the list as an exception.

@@ -38,11 +38,15 @@ T = TypeVar("T")
 
 
 class Visited(NamedTuple, Generic[T]):
-    """What a visit gives: SCAN's next cursor, how many keys were examined, and what was found or done."""
+    """What a visit gives: SCAN's next cursor, how many keys were examined, and what was found or done.
+
+    held: seconds for which the server was held, where it says so itself; else the call's time is taken for it.
+    """
 
     cursor: int
     examined: int
     found: T
+    held: float | None = None
 
 
 Visit = Callable[[Node, int, int], Visited[T]]
@@ -256,7 +260,7 @@ class _Walking(Generic[T]):
         except CacheError as error:
             self._lose(name, place, error)
         else:
-            self._governors[name].measured(seconds, count, ended)
+            self._governors[name].measured(seconds, count, ended, visited.held)
             self._failed_at.pop(name, None)
             found = visited.found
             self._position = before.at(name, place.after(visited.cursor, visited.examined))

@@ -8,13 +8,13 @@ that comes or goes meanwhile may or may not be seen.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from dashboard.cache.connect import Cache, Node
 from dashboard.cache.filtering import meets, needs_look
 from dashboard.cache.govern import Batch, Visited, govern
 from dashboard.cache.governor import MOST_COUNT, Budget
 from dashboard.cache.position import Place, Position
+from dashboard.cache.scan import scan_command
 from dashboard.cache.selection import Selection
 
 __all__ = ["MOST_COUNT", "Batch", "Budget", "Place", "Position", "scan_command", "walk"]
@@ -45,14 +45,3 @@ def walk(
 
     for batch in govern(cache, visit, budget, start, replicas=replicas):
         yield Batch(batch.node, batch.found or (), batch.before, batch.position, batch.anew, batch.cost)
-
-
-def scan_command(selection: Selection, cursor: int, count: int) -> list[Any]:
-    """SCAN with as much of the selection as the server can judge by itself."""
-    command: list[Any] = ["SCAN", cursor]
-    if selection.pattern != b"*":
-        command += ["MATCH", selection.pattern]
-    command += ["COUNT", count]
-    if selection.type:
-        command += ["TYPE", selection.type]
-    return command

@@ -1,0 +1,249 @@
+-- One batch of a keyspace, added up where it lies: SCAN, and for each key its namespace, TTL, size and type.
+-- Only sums leave the server. analysis_script.py calls it and says what its arguments and its reply are;
+-- analysis_plain.py does the same sums from outside where scripts are denied, and a test compares the two.
+local call, gsub, sub, find, frexp = redis.call, string.gsub, string.sub, string.find, math.frexp
+-- How long this takes: by the processor's clock where there is one (Redis 7.4, Valkey 8), else by the time of day, which
+-- stands still during a script only on servers that have the other.
+local os = rawget(_G, 'os')
+local function microseconds()
+  if os and os.clock then return os.clock() * 1000000 end
+  local time = call('TIME')
+  return time[1] * 1000000 + time[2]
+end
+local begun = microseconds()
+
+local cursor, count, match, only, separator = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
+local origin, flags, every, biggest = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9])
+local long_name, large_value, many_members = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
+local ttl_kind, ttl_low, ttl_high = ARGV[13], tonumber(ARGV[14]), tonumber(ARGV[15])
+local size_low, size_high = tonumber(ARGV[16]), tonumber(ARGV[17])
+local LOOKED_AT, LONGEST_PART, TOKEN, MOST_PARTS = 512, 64, 16, 16
+
+local function has(flag) return find(flags, flag, 1, true) ~= nil end
+local ttls, memory, object, lengths, typed = has('p'), has('m'), has('o'), has('l'), has('t')
+local activity = has('f') and 'FREQ' or has('i') and 'IDLETIME'
+
+-- Rules: {low, high, parts}; those without digits are decided by a key's shape, the others by the key.
+local by_shape, by_key, standing = {}, {}, {}
+local at = 19
+for number = 1, tonumber(ARGV[18]) do
+  local rule = {number = number, low = tonumber(ARGV[at]), high = tonumber(ARGV[at + 1]), parts = {}}
+  local digits, parts = ARGV[at + 2] == '1', tonumber(ARGV[at + 3])
+  for part = 1, parts do rule.parts[part] = ARGV[at + 3 + part] end
+  at = at + 4 + parts
+  local list = digits and by_key or by_shape
+  list[#list + 1] = rule
+  standing[number] = {0, 0, 0, 0, -1}
+end
+
+local function covers(rule, key)
+  local parts = rule.parts
+  local first, last = parts[1], parts[#parts]
+  if #parts == 1 then return key == first end
+  if #key < #first + #last or sub(key, 1, #first) ~= first then return false end
+  if last ~= '' and sub(key, -#last) ~= last then return false end
+  local from, till = #first + 1, #key - #last
+  for part = 2, #parts - 1 do
+    local begins, ends = find(key, parts[part], from, true)
+    if not begins or ends > till then return false end
+    from = ends + 1
+  end
+  return true
+end
+
+local function covering(rules, key)
+  local found
+  for _, rule in ipairs(rules) do
+    if covers(rule, key) then
+      found = found or {}
+      found[#found + 1] = rule
+    end
+  end
+  return found
+end
+
+local function stand(rule, pttl)
+  local place = standing[rule.number]
+  local which = pttl < 0 and 4 or pttl < rule.low and 2 or pttl > rule.high and 3 or 1
+  place[which] = place[which] + 1
+  if pttl > place[5] then place[5] = pttl end
+end
+
+-- fold.py says what is folded and why. A shape has each run of digits as one 0.
+local has_version
+local function fold_part(part)
+  local shape = gsub(part, '%d+', '0')
+  if find(shape, '=', 1, true) or #shape > LONGEST_PART
+    or (find(shape, '0', 1, true) and not find(shape, '[^0-9A-Fa-f.,_%-]'))
+    or (#shape >= TOKEN and select(2, gsub(shape, '0', '')) >= 3)
+    or find(shape, '[%z\1-\31\127]') then
+    return '*'
+  end
+  if find(shape, '^[vV]0$') then
+    has_version = true
+    return part
+  end
+  return (gsub(shape, '0', '*'))
+end
+
+local function fold(key)
+  has_version = false
+  local text = sub(key, 1, LOOKED_AT)
+  local parts, from = {}, 1
+  while true do
+    local begins, ends = find(text, separator, from, true)
+    if not begins then break end
+    parts[#parts + 1] = sub(text, from, begins - 1)
+    from = ends + 1
+  end
+  parts[#parts + 1] = #key > LOOKED_AT and '*' or sub(text, from)
+  local deep = #parts > MOST_PARTS
+  for index = #parts, MOST_PARTS + 1, -1 do parts[index] = nil end
+  for index = 1, #parts do parts[index] = fold_part(parts[index]) end
+  if deep then parts[MOST_PARTS + 1] = '*' end
+  return table.concat(parts, separator)
+end
+
+local scan = {'SCAN', cursor, 'COUNT', count}
+if match ~= '' then scan[#scan + 1], scan[#scan + 2] = 'MATCH', match end
+if only ~= '' then scan[#scan + 1], scan[#scan + 2] = 'TYPE', only end
+local reply = call(unpack(scan))
+local keys = reply[2]
+
+-- The type of a key that is no string. A second SCAN of the same cursor goes over the same keys, and one that
+-- answers with few of them costs a tenth of TYPE for each.
+local kinds = {}
+if only ~= '' then typed = false end
+if typed then
+  local again = {'SCAN', cursor, 'COUNT', count, 'TYPE', ''}
+  if match ~= '' then again[#again + 1], again[#again + 2] = 'MATCH', match end
+  for _, kind in ipairs({'hash', 'list', 'set', 'zset', 'stream'}) do
+    again[6] = kind
+    for _, key in ipairs(call(unpack(again))[2]) do kinds[key] = kind end
+  end
+end
+local LENGTH = {hash = 'HLEN', list = 'LLEN', set = 'SCARD', zset = 'ZCARD', stream = 'XLEN'}
+
+local time = call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if origin == 0 then origin = now end
+local offset = now - origin
+if ttl_kind == 'at' then ttl_low, ttl_high = ttl_low - now, ttl_high - now end
+
+-- A row is a namespace: name, keys, bytes, squares of bytes, bytes without TTL, an example, its number, types, oddities.
+local rows, by_shape_row, by_name, rules_of = {}, {}, {}, {}
+local function row_of(name, key)
+  local row = by_name[name]
+  if not row then
+    row = {name, 0, 0, 0, 0, sub(key, 1, 200), #rows * 8192, {}, {}}
+    by_name[name] = row
+    rows[#rows + 1] = row
+  end
+  return row
+end
+
+local function note(row, place, key)
+  local odd = row[9]
+  odd[place], odd[place + 4] = (odd[place] or 0) + 1, odd[place + 4] or sub(key, 1, 200)
+end
+
+local codes, sizes = {}, {}
+local type_memory, encodings, active, largest = {}, {}, {}, {}
+local asked, gone, taken = 0, 0, 0
+local rule_count = #by_shape + #by_key
+
+for index = 1, #keys do
+  local key = keys[index]
+  local pttl = ttls and call('PTTL', key) or -1
+  local bytes = memory and pttl ~= -2 and call('MEMORY', 'USAGE', key) or 0
+  local wanted = pttl ~= -2 and (bytes ~= 0 or not memory)
+  if not wanted then
+    gone = gone + 1
+  elseif ttl_kind ~= '' then
+    if ttl_kind == 'none' then wanted = pttl == -1
+    else wanted = pttl >= 0 and pttl >= ttl_low and pttl <= ttl_high end
+  end
+  if wanted and bytes >= size_low and bytes <= size_high then
+    taken = taken + 1
+    local row, shape
+    local length = #key
+    if length <= LOOKED_AT then
+      shape = gsub(key, '%d+', '0')
+      row = by_shape_row[shape]
+    end
+    if not row then
+      row = row_of(fold(key), key)
+      if shape then
+        if not has_version then by_shape_row[shape] = row end
+        if rule_count > 0 and rules_of[shape] == nil then rules_of[shape] = covering(by_shape, shape) or false end
+      end
+    end
+    row[2], row[3], row[4] = row[2] + 1, row[3] + bytes, row[4] + bytes * bytes
+    local slot
+    if pttl < 0 then
+      slot = 5677
+      row[5] = row[5] + bytes
+    else
+      local ms = pttl + offset
+      if ms < 3600000 then slot = ms < 0 and 0 or (ms - ms % 1000) / 1000
+      elseif ms < 86400000 then ms = ms - 3600000 slot = 3600 + (ms - ms % 60000) / 60000
+      elseif ms < 2592000000 then ms = ms - 86400000 slot = 4980 + (ms - ms % 3600000) / 3600000
+      else slot = 5676 end
+    end
+    codes[taken], sizes[taken] = row[7] + slot, bytes
+    local kind, members = kinds[key], nil
+    if not typed then kind = only ~= '' and only or call('TYPE', key).ok end
+    if kind and kind ~= 'string' then
+      row[8][kind] = (row[8][kind] or 0) + 1
+      type_memory[kind] = (type_memory[kind] or 0) + bytes
+      if lengths and LENGTH[kind] then
+        members = redis.pcall(LENGTH[kind], key)
+        if type(members) ~= 'number' then members = nil
+        elseif members == 1 then note(row, 3, key)
+        elseif members >= many_members then note(row, 4, key) end
+      end
+    end
+    if length > long_name then note(row, 1, key) end
+    if bytes > large_value then note(row, 2, key) end
+    if bytes > biggest then largest[#largest + 1] = {key, kind or 'string', bytes, pttl, members or -1} end
+    if rule_count > 0 then
+      local rules
+      if shape then rules = rules_of[shape] else rules = covering(by_shape, key) end
+      if rules then for _, rule in ipairs(rules) do stand(rule, pttl) end end
+      for _, rule in ipairs(by_key) do if covers(rule, key) then stand(rule, pttl) end end
+    end
+    if object and index % every == 0 then
+      asked = asked + 1
+      local name = (kind or 'string') .. ' ' .. tostring(call('OBJECT', 'ENCODING', key))
+      local encoding = encodings[name] or {0, 0, 0}
+      encodings[name] = encoding
+      encoding[1], encoding[2], encoding[3] = encoding[1] + 1, encoding[2] + bytes, encoding[3] + bytes * bytes
+      if activity then
+        local _, exponent = frexp(call('OBJECT', activity, key))
+        local group = active[exponent] or {0, 0, 0}
+        active[exponent] = group
+        group[1], group[2], group[3] = group[1] + 1, group[2] + bytes, group[3] + bytes * bytes
+      end
+    end
+  end
+end
+
+local function pairs_of(map)
+  local flat = {}
+  for name, value in pairs(map) do
+    flat[#flat + 1] = name
+    flat[#flat + 1] = value
+  end
+  return flat
+end
+local function squares_as_text(groups)
+  for _, group in pairs(groups) do group[3] = string.format('%.0f', group[3]) end
+end
+squares_as_text(encodings)
+squares_as_text(active)
+for _, row in ipairs(rows) do
+  row[4] = string.format('%.0f', row[4])
+  row[8], row[9] = pairs_of(row[8]), pairs_of(row[9])
+end
+return {reply[1], #keys, now, gone, asked, codes, sizes, rows, pairs_of(type_memory), pairs_of(encodings),
+  pairs_of(active), largest, standing, microseconds() - begun}

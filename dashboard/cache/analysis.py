@@ -1,0 +1,257 @@
+"""Analysing a keyspace: a generator of snapshots, an estimate from the first moment on and exact at the end.
+
+It walks all servers by govern.py and adds up what analysis.lua says of each batch, or analysis_plain.py where a
+script is not allowed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from dashboard.cache import design
+from dashboard.cache.analysis_plain import batch_by_pipelines
+from dashboard.cache.analysis_script import batch_by_script
+from dashboard.cache.capability import Capabilities
+from dashboard.cache.connect import Cache, Node
+from dashboard.cache.errors import CacheError, Denied, ServerError, Strained
+from dashboard.cache.filtering import seconds_of
+from dashboard.cache.govern import Batch, Visited, govern
+from dashboard.cache.governor import Budget
+from dashboard.cache.keys import keeps_frequency
+from dashboard.cache.position import Position
+from dashboard.cache.progress import Progress
+from dashboard.cache.report import Snapshot
+from dashboard.cache.reporting import Reporter, Stratum
+from dashboard.cache.rules import Rule
+from dashboard.cache.selection import Selection
+from dashboard.cache.sums import Question, Sums
+from dashboard.cache.tally import Tally
+from dashboard.cache.values_script import scripting
+from dashboard.cache.watch import Limits
+
+PATIENCE_SECONDS = 30.0  # a failover takes a cluster or a sentinel some seconds
+ALL_ASKED = 100_000  # keys up to which OBJECT is asked for each; beyond, for one in SOME_ASKED
+SOME_ASKED = 8
+SNAPSHOT_SHARE = 0.1  # of the time at most, for making snapshots
+
+
+@dataclass(frozen=True)
+class Options:
+    """How an analysis is done. every: seconds between two snapshots; the first comes after a quarter of it."""
+
+    budget: Budget = field(default_factory=Budget)
+    separator: bytes = b":"
+    rules: tuple[Rule, ...] = ()
+    replicas: bool = False
+    every: float = 0.5
+    limits: Limits = field(default_factory=Limits)
+
+
+def analyze(cache: Cache, selection: Selection, options: Options | None = None) -> Iterator[Snapshot]:
+    """Snapshots while the selection's keys are walked; the last one is final.
+
+    Round trips: those of govern.py, with one call a batch by script and three without. Raises CacheError where no
+    server can be asked, Denied where the selection asks for what this user may not know, and, after a last snapshot,
+    Strained where the walk ended by itself.
+    """
+    yield from _Analysis(cache, selection, options or Options()).snapshots()
+
+
+class _Analysis:
+    """One analysis while it is on."""
+
+    def __init__(self, cache: Cache, selection: Selection, options: Options) -> None:
+        self._cache = cache
+        self._options = options
+        capabilities = cache.capabilities()
+        self._question = _question(cache, selection, options, capabilities)
+        self._command = scripting(capabilities)
+        self._refusal = ""
+        self._started = time.time()
+        self._began = time.monotonic()
+        self._tallies: dict[str, Tally] = {}
+        self._origins: dict[str, int] = {}
+        missing = _missing(capabilities)
+        self._reporter = Reporter(self._question, self._started, missing, self._method)
+
+    def snapshots(self) -> Iterator[Snapshot]:
+        budget = replace(self._options.budget, ahead=True, watched=True, patience=PATIENCE_SECONDS, first_count=250)
+        walking = govern(
+            self._cache,
+            self._visit,
+            budget,
+            limits=self._options.limits,
+            replicas=self._options.replicas,
+        )
+        due = self._began + self._options.every / 4
+        last: Batch[Sums | None] | None = None
+        strain: Strained | None = None
+        try:
+            for batch in walking:
+                last = batch
+                self._add(batch)
+                if time.monotonic() >= due and not batch.position.ended:
+                    yield (snapshot := self._snapshot(batch))
+                    due = self._next_due(snapshot)
+        except Strained as error:
+            strain = error
+        finally:
+            walking.close()  # type: ignore[attr-defined]
+        yield self._snapshot(last, final=True)
+        if strain is not None:
+            raise strain
+
+    def _next_due(self, snapshot: Snapshot) -> float:
+        """When the next snapshot is worth its time: making one of a keyspace with very many namespaces takes some."""
+        took = time.monotonic() - self._began - snapshot.progress.elapsed
+        return time.monotonic() + max(self._options.every, took / SNAPSHOT_SHARE)
+
+    # --- visits --------------------------------------------------------------------------------------------
+
+    def _visit(self, node: Node, cursor: int, count: int) -> Visited[Sums]:
+        origin = self._origins.get(node.name)
+        if origin is None:
+            origin = self._origins[node.name] = self._origin(node)
+        tally = self._tallies.get(node.name)
+        biggest = tally.threshold if tally else 0
+        where = (self._cache, node, self._question, cursor, count)
+        if self._command and not self._refusal:
+            try:
+                return batch_by_script(*where, command=self._command, origin_ms=origin, biggest=biggest)
+            except (Denied, ServerError) as error:
+                self._refusal = error.sentence  # plain commands need less, and say of which key they are refused
+        return batch_by_pipelines(*where, origin_ms=origin, biggest=biggest)
+
+    def _origin(self, node: Node) -> int:
+        """When this analysis began, by the clock of that server: ms."""
+        try:
+            now = seconds_of(self._cache.execute("TIME", node=node))
+        except Denied:
+            return 0
+        return round((now - (time.time() - self._started)) * 1000)
+
+    def _method(self) -> str:
+        return "script" if self._command and not self._refusal else "pipelines"
+
+    # --- adding up -----------------------------------------------------------------------------------------
+
+    def _add(self, batch: Batch[Sums | None]) -> None:
+        if batch.anew:
+            self._tallies[batch.node.name] = Tally(self._options.separator)
+        if batch.found is not None:
+            self._tallies.setdefault(batch.node.name, Tally(self._options.separator)).add(batch.found)
+
+    def _strata(self, position: Position) -> list[Stratum]:
+        found = []
+        for name, place in position.places.items():
+            tally = self._tallies.get(name) or Tally(self._options.separator)
+            ended = place.cursor == 0
+            examined = max(place.examined, 0) if not ended else max(place.examined, tally.visited)
+            found.append(Stratum(tally, examined, place.keys if place.keys is not None else 0, ended))
+        return found
+
+    def _snapshot(self, batch: Batch[Sums | None] | None, *, final: bool = False) -> Snapshot:
+        position = batch.position if batch else Position()
+        cost = batch.cost if batch else None
+        progress = Progress(
+            examined=position.examined,
+            total=position.total,
+            elapsed=time.monotonic() - self._began,
+            busy=cost.busy if cost else 0.0,
+            calls=cost.calls if cost else 0,
+            longest_ms=cost.longest * 1000 if cost else 0.0,
+            lost=position.lost,
+            ended=position.ended,
+            primaries=max(len(position.places), 1),
+        )
+        strata = self._strata(position)
+        return Snapshot(progress, self._reporter.report(strata, self._notes(strata, progress), final=final))
+
+    def _notes(self, strata: list[Stratum], progress: Progress) -> list[str]:
+        """What one should know about the figures besides."""
+        notes = []
+        if self._refusal:
+            notes.append(f"The script was refused ({self._refusal}), so keys are asked about by pipelines.")
+        refused = sum(one.tally.refused for one in strata)
+        if refused:
+            notes.append(f"{refused:,} keys are left out: Cachedeck's user has no permission for them.")
+        gone = sum(one.tally.gone for one in strata)
+        if gone:
+            notes.append(f"{gone:,} keys expired while they were looked at and are left out.")
+        seen = sum(one.tally.visited for one in strata)
+        whole = self._question.selection.pattern == b"*" and not self._question.selection.type
+        if progress.complete and whole and seen != progress.total:
+            notes.append(
+                f"The keyspace changed meanwhile: {progress.total:,} keys when this began, {seen:,} were seen on the "
+                "way. SCAN shows what was there all the time at least once; what came or went may be in or not."
+            )
+        return notes
+
+
+def _question(cache: Cache, selection: Selection, options: Options, capabilities: Capabilities) -> Question:
+    for command, condition in (("PTTL", selection.ttl), ("MEMORY USAGE", selection.size)):
+        if condition and not capabilities.can(command):
+            raise Denied(f"{capabilities.why_not(command)}, so keys cannot be selected by it.", command)
+    frequency = keeps_frequency(cache)
+    return Question(
+        selection=selection,
+        separator=options.separator,
+        rules=options.rules,
+        ttls=capabilities.can("PTTL"),
+        memory=capabilities.can("MEMORY USAGE"),
+        object=capabilities.can("OBJECT"),
+        activity="FREQ" if frequency else "IDLETIME",
+        every=1 if _size_of(cache) <= ALL_ASKED else SOME_ASKED,
+        typed=_six_types_only(cache, capabilities),
+        long_name=design.LONG_NAME,
+        large_value=design.LARGE_VALUE,
+        many_members=design.MANY_MEMBERS,
+    )
+
+
+def _size_of(cache: Cache) -> int:
+    """Keys of all primaries, as far as they tell."""
+    total = 0
+    for node in cache.primaries():
+        try:
+            total += int(cache.execute("DBSIZE", node=node))
+        except CacheError:
+            continue  # the walk says what is wrong with it
+    return total
+
+
+def _six_types_only(cache: Cache, capabilities: Capabilities) -> bool:
+    """Whether a type can be told from six filtered SCANs, and cheaper so than by TYPE for each key.
+
+    Not where modules may bring types of their own, nor before Redis 7.2, which filters after collecting.
+    """
+    if capabilities.product == "Redis" and not (7, 2) <= capabilities.release < (8,):
+        return False
+    if capabilities.product not in ("Redis", "Valkey"):
+        return False
+    try:
+        modules = cache.execute("INFO", "modules", node=cache.primaries()[0])
+    except CacheError:
+        return False
+    return not modules.get("modules")
+
+
+def _missing(capabilities: Capabilities) -> list[str]:
+    """Sentences about what this server does not tell."""
+    effects = {
+        "PTTL": "TTLs, the forecast, cliffs and rules are left out",
+        "MEMORY USAGE": "memory is left out and namespaces are ranked by keys",
+        "OBJECT": "encodings and idle times are left out",
+        "DBSIZE": "how many keys there are is not told, so nothing can be estimated before the end",
+    }
+    found = [
+        f"{capabilities.why_not(command)}, so {effect}."
+        for command, effect in effects.items()
+        if not capabilities.can(command)
+    ]
+    if not scripting(capabilities):
+        why = capabilities.why_not("EVAL_RO") or capabilities.why_not("EVAL")
+        found.append(f"{why}, so keys are asked about by pipelines, which takes several times as long.")
+    return found

@@ -1,0 +1,117 @@
+"""What one batch of an analysis adds up to, and what is asked for. Pure.
+
+Two ways lead to it, a script on the server (analysis_script.py) and pipelines (analysis_plain.py), and both
+give the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from dashboard.cache import slots
+from dashboard.cache.rules import Rule
+from dashboard.cache.selection import Selection
+
+ROW_WIDTH = 8192
+"""A code is a row's number times this, plus a slot: how the script says in one number whose key expires when."""
+NO_TTL = slots.COUNT
+"""The slot of keys that never expire."""
+ODDITIES = ("long name", "large value", "one element", "millions of members")
+ENDLESS = 9_000_000_000_000_000  # ms or bytes; whole in a double, which is what Lua counts in
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of every key, as far as this server tells it.
+
+    ttls, memory, object: whether PTTL, MEMORY USAGE and OBJECT may be used. activity: "IDLETIME", "FREQ" or "".
+    every: OBJECT is asked for one key in so many. typed: whether types can be told by filtered SCANs (else by TYPE).
+    long_name (bytes of a name), large_value (bytes), many_members: above these a key is an oddity.
+    """
+
+    selection: Selection
+    separator: bytes = b":"
+    rules: tuple[Rule, ...] = ()
+    ttls: bool = True
+    memory: bool = True
+    object: bool = True
+    activity: str = "IDLETIME"
+    every: int = 1
+    typed: bool = True
+    long_name: int = 256
+    large_value: int = 1 << 20
+    many_members: int = 1_000_000
+
+    @property
+    def ttl_bounds(self) -> tuple[str, int, int]:
+        """The TTL condition as ("", "none", "left" or "at", from, to), both ends in ms and included."""
+        condition = self.selection.ttl
+        if condition in ("", "none"):
+            return condition, 0, 0
+        if condition == "any":
+            return "left", 0, ENDLESS
+        if condition[0] in "<>":
+            bound = int(condition[1:]) * 1000
+            return ("left", 0, bound - 1) if condition[0] == "<" else ("left", bound + 1, ENDLESS)
+        low, high = self.selection.ttl_range_ms
+        return "at" if self.selection.at_instant else "left", low, high - 1
+
+    @property
+    def size_bounds(self) -> tuple[int, int]:
+        """The size condition as (least, most) bytes."""
+        condition = self.selection.size
+        if not condition:
+            return 0, ENDLESS
+        bound = int(condition[1:])
+        return (0, bound - 1) if condition[0] == "<" else (bound + 1, ENDLESS)
+
+
+@dataclass
+class RowSums:
+    """One namespace in one batch. odd, odd_examples: by the place in ODDITIES."""
+
+    name: bytes
+    example: bytes
+    keys: int = 0
+    memory: int = 0
+    squares: int = 0
+    without_memory: int = 0
+    types: dict[bytes, int] = field(default_factory=dict)
+    odd: dict[int, int] = field(default_factory=dict)
+    odd_examples: dict[int, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BigSums:
+    """A key among the largest. pttl in ms, -1 none; members -1 where not counted."""
+
+    key: bytes
+    type: bytes
+    memory: int
+    pttl: int
+    members: int
+
+
+@dataclass(frozen=True)
+class Sums:
+    """One batch. codes, sizes: of each key that meets the selection, as ROW_WIDTH says, and its bytes.
+
+    gone: keys that had expired. refused: keys that this user may not ask about. asked: for how many OBJECT was
+    asked. types: bytes by type but for strings; encodings: type and encoding -> (keys, bytes, their squares); active:
+    octave of the idle time or frequency -> the same. standing: for each rule (inside, below, above, without, longest
+    ms).
+    """
+
+    visited: int
+    codes: Sequence[int]
+    sizes: Sequence[int]
+    rows: Sequence[RowSums]
+    gone: int = 0
+    refused: int = 0
+    asked: int = 0
+    types: dict[bytes, int] = field(default_factory=dict)
+    encodings: dict[bytes, tuple[int, int, int]] = field(default_factory=dict)
+    active: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+    largest: Sequence[BigSums] = ()
+    standing: Sequence[Sequence[int]] = ()
