@@ -15,6 +15,7 @@ from dashboard.store.engine import open_store
 from dashboard.store.operators import Role
 from tests.browser.keyspace import SHOWN
 from tests.browser.site import Site
+from tests.jobs.furnished import furnish_jobs
 
 Act = Callable[[Page], None]
 
@@ -52,6 +53,11 @@ def _refused(page: Page) -> None:
     page.get_by_label("Password").fill("not the password")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_be_visible()
+
+
+def _first_job(page: Page) -> None:
+    page.locator("tbody tr [data-row-link]").first.click()
+    expect(page.locator("#job .facts")).to_be_visible()
 
 
 def _key(name: bytes, cache: str = "main") -> str:
@@ -92,6 +98,10 @@ SCREENS: dict[str, Screen] = {
     "audit, none matches": Screen("/audit?actor=nobody", ".empty"),
     "operators": Screen("/operators", "tbody tr"),
     "account": Screen("/account"),
+    "jobs": Screen("/caches/frozen/jobs", "#strip .strip-job"),
+    "jobs, one": Screen("/caches/frozen/jobs", "tbody tr", act=_first_job),
+    "jobs, none matches": Screen("/caches/frozen/jobs?state=queued", ".empty"),
+    "jobs, none exists": Screen("/caches/down/jobs", ".empty"),
     "problem": Screen("/caches/nothing-of-that-name/", ".alert", status=404),
     "not for this role": Screen("/operators", ".alert", role=Role.VIEWER, status=403),
 }
@@ -103,6 +113,7 @@ def furnish(site: Site) -> None:
         for name in (b"<b>bold</b>", b"\xff\xfe\x00", b"", LONG, "user:\u202egnp.exe".encode()):
             client.set(name, b"value", ex=3600)
     with contextlib.closing(open_store(f"sqlite:///{site.data / 'cachedeck.db'}")) as store:
+        furnish_jobs(store, "frozen")
         change = Change(
             "otto", "127.0.0.1", "hostile", "key.ttl", printable(LONG)[:1000], {"ttl_ms": -1}, "made for the tests"
         )
