@@ -25,6 +25,8 @@ from dashboard.views.overview_figures import RANGES, chart_points
 NO_TTL = "no TTL"
 JITTER_SECONDS = 300
 NAMESPACES_SHOWN = 50
+NAMESPACES_IN_ANY_CASE = 10
+LEAST_PART = 0.001  # of all keys, that a namespace has to have for a row of its own beyond those
 RATE_SECONDS = 300.0
 
 
@@ -80,8 +82,9 @@ def figures(cache: str, selection: Selection, report: Report, now: float) -> dic
         "forecast": ahead,
         "charts": tuple(_chart(series, ahead, coming) for series in ahead.series),
         "rate": _rate_now(cache),
-        "namespaces": tuple(_namespace(cache, selection, row) for row in report.namespaces[:NAMESPACES_SHOWN]),
-        "rules": tuple(_rule(cache, row) for row in report.rules),
+        "namespaces": tuple(_namespace(cache, selection, row) for row in _worth_a_row(report)),
+        "rules": tuple(_rule(cache, row) for row in report.rules if _matches(row)),
+        "idle_rules": tuple(row for row in report.rules if not _matches(row)),
         "jitter": JITTER_SECONDS,
     }
 
@@ -159,6 +162,16 @@ def _ttl_condition(bucket: int) -> str:
     return f"{low}-{slots.TTL_BOUNDS[bucket]}"
 
 
+def _worth_a_row(report: Report) -> list[NamespaceRow]:
+    """The largest namespaces, without a long tail of those that hold next to nothing."""
+    least = report.keys.value * LEAST_PART
+    return [
+        row
+        for index, row in enumerate(report.namespaces[:NAMESPACES_SHOWN])
+        if index < NAMESPACES_IN_ANY_CASE or row.keys.value >= least
+    ]
+
+
 def _namespace(cache: str, selection: Selection, row: NamespaceRow) -> Namespace:
     parts = (*zip(slots.TTL_LABELS, row.ttl, strict=True), (NO_TTL, row.without_ttl)) if row.ttl else ()
     words = [(f"{label}: {number(keys.value)} keys", keys) for label, keys in parts]
@@ -216,6 +229,10 @@ def _rate_now(cache: str) -> float | None:
 
 
 # Rules
+
+
+def _matches(row: RuleRow) -> bool:
+    return any(keys.value for keys in (row.inside, row.below, row.above, row.without))
 
 
 def _rule(cache: str, row: RuleRow) -> Rule:
