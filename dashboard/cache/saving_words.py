@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboard.cache.saving import LEAST_SAMPLE, NOTICEABLE, VALUE_LIMIT, Saving, Way
-from dashboard.cache.wording import count, number_of, percent, size
+from dashboard.cache.wording import NARROW, count, number_of, percent, size
 
 
 def verdict(saving: Saving) -> str:
@@ -15,7 +15,7 @@ def verdict(saving: Saving) -> str:
             return f"{number_of(saving.sampled, 'string key')} found: too few to measure anything."
         return "Not measured to the end."
     before, after = saving.per_key(saving.strings) or 0.0, saving.per_key(saving.hashes) or 0.0
-    measured = f"measured with {number_of(saving.sampled, 'key')}"
+    measured = f"measured with {_exact(saving.sampled)} keys"
     taken = f"{size(after)} for each key in a hash, {size(before)} as a string"
     share, gain = saving.share(saving.hashes) or 0.0, saving.gain(saving.hashes)
     if not saving.saves:
@@ -62,7 +62,7 @@ def _unfit(saving: Saving) -> str:
     if not saving.unfit:
         return ""
     return (
-        f"{count(saving.unfit)} of the {count(saving.sampled)} sampled values {'is' if saving.unfit == 1 else 'are'} "
+        f"{_exact(saving.unfit)} of the {_exact(saving.sampled)} sampled values {'is' if saving.unfit == 1 else 'are'} "
         f"larger than {saving.value} bytes (hash-max-listpack-value): one such value makes a table of its whole hash."
     )
 
@@ -82,7 +82,7 @@ def basis(saving: Saving) -> tuple[str, ...]:
         said.append(f"{number_of(saving.too_large, 'key')} with values over {size(VALUE_LIMIT)} {were} left out.")
     if saving.keys.value > saving.sampled and saving.sampled:
         said.append(
-            f"The sample is {count(saving.sampled)} of about {count(saving.keys.value)} keys, "
+            f"The sample is {_exact(saving.sampled)} of about {count(saving.keys.value)} keys, "
             "in the order of SCAN, which is as good as random."
         )
     return tuple(said)
@@ -101,10 +101,14 @@ def held(way: Way | None) -> str:
 def _ttl(saving: Saving) -> str:
     if not saving.with_ttl:
         return ""
-    have = "All" if saving.with_ttl == saving.sampled else count(saving.with_ttl)
-    keys = f"{have} of the {count(saving.sampled)} sampled keys have a TTL of their own"
+    have = "All" if saving.with_ttl == saving.sampled else _exact(saving.with_ttl)
+    keys = f"{have} of the {_exact(saving.sampled)} sampled keys have a TTL of their own"
     if saving.timed is not None and saving.fields_expire:
         return f"{keys}. A hash has one for all, unless each field gets its own (HPEXPIRE), which is the third line."
     if saving.timed is not None:
         return f"{keys}. A hash has one for all: this server knows no TTLs of fields (Redis 7.4 and Valkey 9.0 do)."
     return f"{keys}. A hash has one for all of its fields."
+
+
+def _exact(number: int) -> str:
+    return f"{number:,}".replace(",", NARROW)

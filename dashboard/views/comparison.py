@@ -91,7 +91,7 @@ def _figures(cache: str, selection: Selection, compared: Comparison) -> dict[str
         "namespaces": _lines(cache, selection, changed, linked=True),
         "same": len(compared.namespaces) - len(changed),
         "types": _lines(cache, selection, compared.types),
-        "ttl": _lines(cache, selection, compared.ttl),
+        "ttl": _lines(cache, selection, [one for one in compared.ttl if one.keys.before.value or one.keys.after.value]),
     }
 
 

@@ -260,7 +260,7 @@ class TestSavings:
     def test_what_saves_says_how_much_and_what_one_gives_up(self, viewer: FlaskClient, store: Store) -> None:
         text = words(viewer.get(shown(store, saving())).text)
         assert "Hashes would save 60 %, 57.2 MB of the whole namespace: 40 B for each key in a hash" in text
-        assert "100 B as a string, measured with 5 k keys." in text
+        assert "100 B as a string, measured with 5 000 keys." in text
         assert "What one gives up for it" in text
         assert "one slot" in text
 
@@ -273,7 +273,7 @@ class TestSavings:
     def test_a_ttl_on_each_field_has_a_line_of_its_own(self, viewer: FlaskClient, store: Store) -> None:
         text = words(viewer.get(shown(store, saving(timed=Way(520_000, 50, 0), with_ttl=5_000))).text)
         assert "With a TTL on each field nothing is left of that" in text
-        assert "All of the 5 k sampled keys have a TTL of their own" in text
+        assert "All of the 5 000 sampled keys have a TTL of their own" in text
 
     def test_too_few_keys_are_said_to_be_too_few(self, viewer: FlaskClient, store: Store) -> None:
         few = replace(saving(), sampled=3, strings=None, hashes=None)
