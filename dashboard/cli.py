@@ -22,6 +22,7 @@ class _Verbs(click.Group):
     """Loads verbs late, and turns what the operator can mend into one sentence and an exit code, never a trace."""
 
     elsewhere: ClassVar[Mapping[str, str]] = {
+        "analyze": "dashboard.cli_analyze:analyze_command",
         "audit": "dashboard.cli_audit:audit_group",
         "config": "dashboard.cli_config:config_group",
         "keys": "dashboard.cli_keys:keys_command",
