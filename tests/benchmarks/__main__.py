@@ -1,29 +1,57 @@
-"""python -m tests.benchmarks [KEYS]: a fresh server with 1,000,000 keys, then the table."""
+"""python -m tests.benchmarks [--keys N] [search] [pages] [analysis]: a server with a million keys, then the table.
+
+Without the name of a part, all of them.
+"""
 
 from __future__ import annotations
 
-import sys
+import argparse
 import tempfile
 from contextlib import closing
 from pathlib import Path
 
+import redis
+
 from dashboard.cache.connect import Cache
 from dashboard.cache.target import parse_target
-from tests.benchmarks import keys, pages
-from tests.benchmarks.measure import table
-from tests.servers import running
+from tests.benchmarks import analysis, keys, pages
+from tests.benchmarks.measure import Result, table
+from tests.servers import Server, running
+
+
+def _search(server: Server, client: redis.Redis) -> list[Result]:
+    with closing(Cache(parse_target(f"main={server.url}"))) as cache:
+        return keys.run(cache, client)
+
+
+def _pages(server: Server, client: redis.Redis) -> list[Result]:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        pages.running(server.url, Path(folder)) as (browser, web, worker),
+    ):
+        pages.fill_samples(Path(folder), server.url)
+        return pages.run(browser, web, worker)
+
+
+PARTS = {"search": _search, "pages": _pages, "analysis": analysis.run}
 
 
 def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    with running() as server, server.client() as client, tempfile.TemporaryDirectory() as folder:
-        keys.fill(client, count)
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all if not said")
+    parser.add_argument("--keys", type=int, default=1_000_000, help="on the server that is measured")
+    chosen = parser.parse_args()
+    if unknown := set(chosen.parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    with running() as server, server.client() as client:
+        keys.fill(client, chosen.keys)
         keys.settle()
-        with closing(Cache(parse_target(f"main={server.url}"))) as cache:
-            results = keys.run(cache, client)
-        with pages.running(server.url, Path(folder)) as (browser, web, worker):
-            pages.fill_samples(Path(folder), server.url)
-            results += pages.run(browser, web, worker)
+        results = [
+            result
+            for name, part in PARTS.items()
+            if name in chosen.parts or not chosen.parts
+            for result in part(server, client)
+        ]
         facts = client.info("server")
         print(f"{facts['server_name']} {facts['valkey_version']}, {client.dbsize():,} keys", end="\n\n")
     print(table(results))

@@ -29,6 +29,8 @@ class Browser:
 
     def __init__(self, base: str) -> None:
         self.base = base
+        self.address = base
+        """Where the last answer came from, after redirects."""
         cookies = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
         self._opener = urllib.request.build_opener(cookies)
         self._opener.addheaders = [("Accept-Encoding", "gzip")]
@@ -41,6 +43,7 @@ class Browser:
             request.add_header("Referer", self.base)
         with self._opener.open(request, timeout=30) as answer:
             sent: bytes = answer.read()
+            self.address = answer.url
             self.received += len(sent) + len(bytes(answer.headers))
             if answer.headers.get("Content-Encoding") == "gzip":
                 return gzip.decompress(sent)
