@@ -205,6 +205,7 @@ def _question(cache: Cache, selection: Selection, options: Options, capabilities
         activity="FREQ" if frequency else "IDLETIME",
         every=1 if _size_of(cache) <= ALL_ASKED else SOME_ASKED,
         typed=_six_types_only(cache, capabilities),
+        lengths=capabilities.can("CLIENT NO-TOUCH"),  # HLEN and the like count as a use of the key
         long_name=design.LONG_NAME,
         large_value=design.LARGE_VALUE,
         many_members=design.MANY_MEMBERS,
@@ -244,6 +245,7 @@ def _missing(capabilities: Capabilities) -> list[str]:
         "PTTL": "TTLs, the forecast, cliffs and rules are left out",
         "MEMORY USAGE": "memory is left out and namespaces are ranked by keys",
         "OBJECT": "encodings and idle times are left out",
+        "CLIENT NO-TOUCH": "members of collections are not counted, because asking would count as a use",
         "DBSIZE": "how many keys there are is not told, so nothing can be estimated before the end",
     }
     found = [

@@ -89,7 +89,7 @@ def _second(
     asked: list[tuple[bytes, str]] = []
     words: list[tuple[Any, ...]] = []
     for index, (key, kind, _, _) in enumerate(taken, start=1):
-        if kind in _LENGTHS:
+        if question.lengths and kind in _LENGTHS:
             asked.append((key, "members"))
             words.append((_LENGTHS[kind], key))
         if question.object and index % question.every == 0:

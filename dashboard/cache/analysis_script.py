@@ -59,8 +59,14 @@ def batch_by_script(
 
 def _flags(question: Question) -> str:
     activity = {"IDLETIME": "i", "FREQ": "f"}.get(question.activity, "")
-    wanted = (("p", question.ttls), ("m", question.memory), ("o", question.object), ("t", question.typed))
-    return "l" + "".join(flag for flag, on in wanted if on) + activity
+    wanted = (
+        ("p", question.ttls),
+        ("m", question.memory),
+        ("o", question.object),
+        ("t", question.typed),
+        ("l", question.lengths),
+    )
+    return "".join(flag for flag, on in wanted if on) + activity
 
 
 def _rules(question: Question) -> Iterable[Any]:

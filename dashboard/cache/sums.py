@@ -27,6 +27,7 @@ class Question:
 
     ttls, memory, object: whether PTTL, MEMORY USAGE and OBJECT may be used. activity: "IDLETIME", "FREQ" or "".
     every: OBJECT is asked for one key in so many. typed: whether types can be told by filtered SCANs (else by TYPE).
+    lengths: whether members of collections are counted.
     long_name (bytes of a name), large_value (bytes), many_members: above these a key is an oddity.
     """
 
@@ -39,6 +40,7 @@ class Question:
     activity: str = "IDLETIME"
     every: int = 1
     typed: bool = True
+    lengths: bool = True
     long_name: int = 256
     large_value: int = 1 << 20
     many_members: int = 1_000_000
