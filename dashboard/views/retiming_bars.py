@@ -14,6 +14,7 @@ from dashboard.views.filters import duration, number, utc
 WIDTHS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400)
 MOST = 72  # columns
 TRIMMED = 0.005  # of the keys at either end: one straggler must not squeeze all others into a corner
+WIDENED = 1.5  # so much wider may the charts be to leave none out
 
 
 @dataclass(frozen=True)
@@ -73,13 +74,13 @@ def _slots(load: Load) -> Iterable[tuple[int, int, float]]:
 
 
 def _edges(load: Load) -> tuple[int, int] | None:
-    """Where the keys begin and end to expire, but for a few at either end."""
+    """Where the keys begin and end to expire, without a few at either end where these lie far off."""
     slots = list(_slots(load))
     whole = sum(keys for _, _, keys in slots)
     if not whole:
         return None
-    seen, first, last = 0.0, slots[0][0], slots[-1][0] + slots[-1][1] - 1
-    inside = False
+    seen, inside = 0.0, False
+    whole_first, whole_last = first, last = slots[0][0], slots[-1][0] + slots[-1][1] - 1
     for start, width, keys in slots:
         seen += keys
         if not inside and seen > whole * TRIMMED:
@@ -87,7 +88,7 @@ def _edges(load: Load) -> tuple[int, int] | None:
         if seen >= whole * (1 - TRIMMED):
             last = start + width - 1
             break
-    return first, last
+    return (whole_first, whole_last) if whole_last - whole_first <= WIDENED * (last - first) else (first, last)
 
 
 def _heights(load: Load, start: int, width: int, count: int) -> list[float]:
