@@ -17,7 +17,7 @@ local origin, flags, every, biggest = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[
 local long_name, large_value, many_members = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
 local ttl_kind, ttl_low, ttl_high = ARGV[13], tonumber(ARGV[14]), tonumber(ARGV[15])
 local size_low, size_high = tonumber(ARGV[16]), tonumber(ARGV[17])
-local LOOKED_AT, LONGEST_PART, TOKEN, MOST_PARTS = 512, 64, 16, 16
+local LOOKED_AT, LONGEST_PART, TOKEN, MOST_PARTS, ENDLESS = 512, 64, 16, 16, 9000000000000000
 
 local function has(flag) return find(flags, flag, 1, true) ~= nil end
 local ttls, memory, object, lengths, typed = has('p'), has('m'), has('o'), has('l'), has('t')
@@ -130,12 +130,12 @@ if origin == 0 then origin = now end
 local offset = now - origin
 if ttl_kind == 'at' then ttl_low, ttl_high = ttl_low - now, ttl_high - now end
 
--- A row is a namespace: name, keys, bytes, squares of bytes, bytes without TTL, an example, its number, types, oddities.
+-- A row is a namespace: name, keys, bytes, bytes without TTL, an example, its number, types, oddities.
 local rows, by_shape_row, by_name, rules_of = {}, {}, {}, {}
 local function row_of(name, key)
   local row = by_name[name]
   if not row then
-    row = {name, 0, 0, 0, 0, sub(key, 1, 200), #rows * 8192, {}, {}}
+    row = {name, 0, 0, 0, sub(key, 1, 200), #rows * 8192, {}, {}}
     by_name[name] = row
     rows[#rows + 1] = row
   end
@@ -143,7 +143,7 @@ local function row_of(name, key)
 end
 
 local function note(row, place, key)
-  local odd = row[9]
+  local odd = row[8]
   odd[place], odd[place + 4] = (odd[place] or 0) + 1, odd[place + 4] or sub(key, 1, 200)
 end
 
@@ -151,19 +151,25 @@ local codes, sizes = {}, {}
 local type_memory, encodings, active, largest = {}, {}, {}, {}
 local asked, gone, taken = 0, 0, 0
 local rule_count = #by_shape + #by_key
+local all_wanted = ttl_kind == '' and size_low == 0 and size_high == ENDLESS
+local all_strings = typed and next(kinds) == nil
+-- What is rare is looked at only beyond these: one comparison each instead of two.
+local remarkable = math.min(large_value, biggest)
 
 for index = 1, #keys do
   local key = keys[index]
   local pttl = ttls and call('PTTL', key) or -1
   local bytes = memory and pttl ~= -2 and call('MEMORY', 'USAGE', key) or 0
-  local wanted = pttl ~= -2 and (bytes ~= 0 or not memory)
-  if not wanted then
+  local wanted = all_wanted
+  if pttl == -2 or not bytes then
     gone = gone + 1
-  elseif ttl_kind ~= '' then
-    if ttl_kind == 'none' then wanted = pttl == -1
-    else wanted = pttl >= 0 and pttl >= ttl_low and pttl <= ttl_high end
+    wanted = false
+  elseif not all_wanted then
+    wanted = bytes >= size_low and bytes <= size_high
+    if ttl_kind == 'none' then wanted = wanted and pttl == -1
+    elseif ttl_kind ~= '' then wanted = wanted and pttl >= 0 and pttl >= ttl_low and pttl <= ttl_high end
   end
-  if wanted and bytes >= size_low and bytes <= size_high then
+  if wanted then
     taken = taken + 1
     local row, shape
     local length = #key
@@ -178,11 +184,11 @@ for index = 1, #keys do
         if rule_count > 0 and rules_of[shape] == nil then rules_of[shape] = covering(by_shape, shape) or false end
       end
     end
-    row[2], row[3], row[4] = row[2] + 1, row[3] + bytes, row[4] + bytes * bytes
+    row[2], row[3] = row[2] + 1, row[3] + bytes
     local slot
     if pttl < 0 then
       slot = 5677
-      row[5] = row[5] + bytes
+      row[4] = row[4] + bytes
     else
       local ms = pttl + offset
       if ms < 3600000 then slot = ms < 0 and 0 or (ms - ms % 1000) / 1000
@@ -190,11 +196,14 @@ for index = 1, #keys do
       elseif ms < 2592000000 then ms = ms - 86400000 slot = 4980 + (ms - ms % 3600000) / 3600000
       else slot = 5676 end
     end
-    codes[taken], sizes[taken] = row[7] + slot, bytes
-    local kind, members = kinds[key], nil
-    if not typed then kind = only ~= '' and only or call('TYPE', key).ok end
+    codes[taken], sizes[taken] = row[6] + slot, bytes
+    local kind, members
+    if not all_strings then
+      kind = kinds[key]
+      if not typed then kind = only ~= '' and only or call('TYPE', key).ok end
+    end
     if kind and kind ~= 'string' then
-      row[8][kind] = (row[8][kind] or 0) + 1
+      row[7][kind] = (row[7][kind] or 0) + 1
       type_memory[kind] = (type_memory[kind] or 0) + bytes
       if lengths and LENGTH[kind] then
         members = redis.pcall(LENGTH[kind], key)
@@ -204,8 +213,10 @@ for index = 1, #keys do
       end
     end
     if length > long_name then note(row, 1, key) end
-    if bytes > large_value then note(row, 2, key) end
-    if bytes > biggest then largest[#largest + 1] = {key, kind or 'string', bytes, pttl, members or -1} end
+    if bytes > remarkable then
+      if bytes > large_value then note(row, 2, key) end
+      if bytes > biggest then largest[#largest + 1] = {key, kind or 'string', bytes, pttl, members or -1} end
+    end
     if rule_count > 0 then
       local rules
       if shape then rules = rules_of[shape] else rules = covering(by_shape, key) end
@@ -242,8 +253,7 @@ end
 squares_as_text(encodings)
 squares_as_text(active)
 for _, row in ipairs(rows) do
-  row[4] = string.format('%.0f', row[4])
-  row[8], row[9] = pairs_of(row[8]), pairs_of(row[9])
+  row[7], row[8] = pairs_of(row[7]), pairs_of(row[8])
 end
 return {reply[1], #keys, now, gone, asked, codes, sizes, rows, pairs_of(type_memory), pairs_of(encodings),
   pairs_of(active), largest, standing, microseconds() - begun}

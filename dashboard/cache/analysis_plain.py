@@ -136,7 +136,6 @@ class _Adder:
         number, row = self._row(key)
         row.keys += 1
         row.memory += memory
-        row.squares += memory * memory
         if pttl < 0:
             row.without_memory += memory
         slot = NO_TTL if pttl < 0 else slot_of(pttl + self._offset)

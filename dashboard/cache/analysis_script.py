@@ -13,7 +13,14 @@ from dashboard.cache.connect import Cache, Node
 from dashboard.cache.govern import Visited
 from dashboard.cache.sums import BigSums, Question, RowSums, Sums
 
-_SCRIPT = Path(__file__).with_name("analysis.lua").read_bytes()
+
+def _bare(script: str) -> bytes:
+    """Without comments and indentation: it travels with every call."""
+    lines = (line.strip() for line in script.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("--")).encode()
+
+
+_SCRIPT = _bare(Path(__file__).with_name("analysis.lua").read_text(encoding="utf-8"))
 KIND_COUNT = 4  # oddities, each with an example
 # What the script cannot see of its own time: it is checked and started, and its reply is written. By INFO commandstats
 # the whole is a tenth longer.
@@ -94,14 +101,13 @@ def _sums(reply: Sequence[Any]) -> Sums:
 
 
 def _row(row: Sequence[Any]) -> RowSums:
-    name, keys, memory, squares, without_memory, example, _, types, odd = row
+    name, keys, memory, without_memory, example, _, types, odd = row
     notes = _map(odd)
     return RowSums(
         name=name,
         example=example,
         keys=keys,
         memory=memory,
-        squares=int(squares),
         without_memory=without_memory,
         types=_map(types),
         odd={place: notes[place] for place in range(1, KIND_COUNT + 1) if place in notes},

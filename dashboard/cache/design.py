@@ -87,6 +87,7 @@ def design_findings(report: Report, selection: Selection, separator: bytes) -> t
                 report.keys,
             ),
         )
+    found = [replace(one, sentence=one.sentence[:1].upper() + one.sentence[1:]) for one in found]
     return tuple(sorted(found, key=lambda one: one.level != "warning"))
 
 
@@ -105,7 +106,7 @@ def _large_values(report: Report, base: Selection) -> Iterator[DesignFinding]:
         "Part them by what is read together, or compress them: reading one holds up everybody else's commands.",
         keys,
         memory,
-        _examples(report, LARGE) or tuple(key.name for key in known[:EXAMPLES]),
+        tuple(key.name for key in known if not key.cut)[:EXAMPLES] or _examples(report, LARGE),
         replace(base, size=f">{LARGE_VALUE}"),
     )
 
@@ -162,7 +163,7 @@ def _off_form(
     yield DesignFinding(
         "off form",
         "info",
-        f"{_number(keys)} ({_share(keys, report.keys)}) {_has(keys)} {'a name' if _one(keys) else 'names'} "
+        f"{_number(keys)}, {_share(keys, report.keys)} of all, {_has(keys)} {'a name' if _one(keys) else 'names'} "
         f"off the form {form}, in {number_of(len(off), 'namespace')}.",
         "Name keys alike, so that rules, rights and this dashboard can tell whose they are.",
         keys,
@@ -295,11 +296,12 @@ def _sentence(*clauses: str) -> str:
 
 
 def _number(keys: Estimate, one: str = "key", many: str = "keys") -> str:
-    """`12 keys`, or `about 1.2 k keys (± 80)`."""
+    """`12 keys`, or `about 1.2 k keys (1.1 k to 1.3 k)`."""
     noun = one if _one(keys) else many
     if keys.exact:
         return f"{count(round(keys.value))} {noun}"
-    return f"About {count(round(keys.value))} {noun} (± {count(math.ceil(keys.margin))})"
+    between = f"{count(math.floor(keys.low))} to {count(math.ceil(keys.high))}"
+    return f"about {count(round(keys.value))} {noun} ({between})"
 
 
 def _one(keys: Estimate) -> bool:

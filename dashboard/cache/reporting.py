@@ -81,21 +81,21 @@ class Stratum:
     def count(self, hits: float, effect: float = 1.0) -> Estimate:
         return exactly(hits) if self.ended else count_from_sample(hits, self.examined, self.size, effect)
 
-    def total(self, row: Row) -> Estimate:
-        """The bytes of a row."""
+    def total(self, row: Row, squares: float) -> Estimate:
+        """The bytes of a row, of whose sizes the sum of squares is given."""
         if self.ended:
             return exactly(row.memory)
         n = max(self.tally.visited, 1)
-        variance = max(row.squares / n - (row.memory / n) ** 2, 0.0) / n
+        variance = max(squares / n - (row.memory / n) ** 2, 0.0) / n
         effect = self.effect(row.memory, variance, row.memory_lumps)
-        return total_from_sample(row.memory, row.squares, self.examined, self.size, effect)
+        return total_from_sample(row.memory, squares, self.examined, self.size, effect)
 
-    def part(self, memory: float, row: Row) -> Estimate:
-        """Some of a row's bytes: with the row's relative uncertainty, and that of the share."""
+    def part(self, memory: float, row: Row, squares: float) -> Estimate:
+        """Some of a row's bytes, taken for as uneven as all of them."""
         if self.ended:
             return exactly(memory)
-        squares = row.squares * memory / row.memory if row.memory else 0.0
-        return total_from_sample(memory, squares, self.examined, self.size)
+        share = memory / row.memory if row.memory else 0.0
+        return total_from_sample(memory, squares * share, self.examined, self.size)
 
 
 class Reporter:
@@ -144,6 +144,8 @@ class Reporter:
         )
 
 
+SQUARES = tuple(size_buckets.middle_of(bucket) ** 2 for bucket in range(SIZE_WIDTH // 2))
+
 Rows = list[tuple[Stratum, Row]]
 T = TypeVar("T")
 
@@ -156,6 +158,10 @@ class _View:
         self._question = question
         self._cells = [_by_row(one.tally.cells, ROW_WIDTH) for one in strata]
         self._sizes = [_by_row(one.tally.sizes, SIZE_WIDTH) for one in strata]
+        self._squares = [
+            {number: sum(keys * SQUARES[bucket] for bucket, keys in sizes.items()) for number, sizes in by_row.items()}
+            for by_row in self._sizes
+        ]
         self._totals: Counter[bytes] = Counter()
         memory: Counter[bytes] = Counter()
         for one in strata:
@@ -187,12 +193,21 @@ class _View:
         return _sum(one.count(row.keys, one.keys_effect(row)) for one, row in rows)
 
     def memory(self, rows: Rows) -> Estimate | None:
-        return _sum(one.total(row) for one, row in rows) if self._question.memory else None
+        return _sum(one.total(row, self._squares_of(one, row)) for one, row in rows) if self._question.memory else None
+
+    def _part(self, one: Stratum, memory: float) -> Estimate:
+        """Some of all bytes."""
+        return one.part(memory, one.tally.whole, self._squares_of(one, one.tally.whole))
+
+    def _squares_of(self, one: Stratum, row: Row) -> float:
+        """The sum of squares of a row's sizes, from their buckets: right to within a few per cent."""
+        squares = self._squares[self._strata.index(one)]
+        return sum(squares.values()) if row is one.tally.whole else squares.get(row.id, 0.0)
 
     def without_memory(self, rows: Rows) -> Estimate | None:
         if not (self._question.memory and self._question.ttls):
             return None
-        return _sum(one.part(row.without_memory, row) for one, row in rows)
+        return _sum(one.part(row.without_memory, row, self._squares_of(one, row)) for one, row in rows)
 
     def whole_cells(self) -> list[tuple[Stratum, int]]:
         """Keys without TTL of each stratum."""
@@ -223,10 +238,7 @@ class _View:
                 one.count(sum(seen[slot] for slot in of_bucket)) for one, seen in zip(self._strata, slots, strict=True)
             )
             memory = (
-                _sum(
-                    one.part(sum(one.tally.slot_memory[slot] for slot in of_bucket), one.tally.whole)
-                    for one in self._strata
-                )
+                _sum(self._part(one, sum(one.tally.slot_memory[slot] for slot in of_bucket)) for one in self._strata)
                 if self._question.memory
                 else None
             )
@@ -239,7 +251,7 @@ class _View:
         found = []
         for kind in (*kinds, b"string"):
             keys = _sum(one.count(counts[kind][0]) for one, counts in counted)
-            memory = _sum(one.part(counts[kind][1], one.tally.whole) for one, counts in counted)
+            memory = _sum(self._part(one, counts[kind][1]) for one, counts in counted)
             if keys.value:
                 found.append(Group(kind.decode("ascii", "replace"), keys, memory if self._question.memory else None))
         return sorted(found, key=lambda group: (-group.keys.value, group.name))
@@ -262,9 +274,7 @@ class _View:
             self._question.every,
         )
 
-    def _asked_groups(
-        self, tables: Sequence[Mapping[T, list[int]]], words: Callable[[T], str]
-    ) -> list[Group]:
+    def _asked_groups(self, tables: Sequence[Mapping[T, list[int]]], words: Callable[[T], str]) -> list[Group]:
         """Of figures for which one key in `every` was asked."""
         parts: dict[str, list[tuple[Estimate, Estimate]]] = {}
         names = {name for table in tables for name in table}

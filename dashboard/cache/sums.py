@@ -77,7 +77,6 @@ class RowSums:
     example: bytes
     keys: int = 0
     memory: int = 0
-    squares: int = 0
     without_memory: int = 0
     types: dict[bytes, int] = field(default_factory=dict)
     odd: dict[int, int] = field(default_factory=dict)

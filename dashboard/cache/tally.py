@@ -51,7 +51,6 @@ class Row:
     missed: int = 0
     keys: int = 0
     memory: int = 0
-    squares: int = 0
     without_memory: int = 0
     types: Counter[bytes] = field(default_factory=Counter)
     odd: Counter[int] = field(default_factory=Counter)
@@ -63,7 +62,6 @@ class Row:
     def add(self, sums: RowSums, visited: int) -> None:
         self.keys += sums.keys
         self.memory += sums.memory
-        self.squares += sums.squares
         self.without_memory += sums.without_memory
         self.lumps.add(sums.keys, visited)
         self.memory_lumps.add(sums.memory, visited)
@@ -77,7 +75,6 @@ class Row:
         """Take in another row. (Two rows of one batch are added as if of two: the lumps come out a little small.)"""
         self.keys += other.keys
         self.memory += other.memory
-        self.squares += other.squares
         self.without_memory += other.without_memory
         self.types.update(other.types)
         self.odd.update(other.odd)
@@ -146,7 +143,6 @@ class Tally:
         keys, memory = sum(one.keys for one in sums.rows), sum(one.memory for one in sums.rows)
         self.whole.keys += keys
         self.whole.memory += memory
-        self.whole.squares += sum(one.squares for one in sums.rows)
         self.whole.without_memory += sum(one.without_memory for one in sums.rows)
         self.whole.lumps.add(keys, sums.visited)
         self.whole.memory_lumps.add(memory, sums.visited)
