@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from sqlalchemy import update
+
 from dashboard.cache import slots
 from dashboard.cache.estimate import Estimate, count_from_sample, exactly
 from dashboard.cache.progress import Progress
@@ -33,6 +35,7 @@ from dashboard.jobs.analysis_job import arguments
 from dashboard.store import jobs
 from dashboard.store.engine import Store
 from dashboard.store.jobs import Job
+from dashboard.store.schema import JobRow
 
 STARTED = 1_767_322_800.0
 
@@ -225,16 +228,21 @@ def keep(
     error: str = "",
     advice: str = "",
 ) -> Job:
-    """An analysis as a worker leaves it in the store, with `shown` as its last snapshot."""
-    job = jobs.create(store, cache, "analysis", arguments(selection, 0.5), "otto", "127.0.0.1")
-    if state == "queued":
-        return job
-    jobs.claim(store, "worker", [cache])
+    """An analysis as a worker leaves it in the store, with `shown` as its last snapshot.
+
+    It is put together under another cache's name, so that a worker which runs just now does not take it.
+    """
+    apart = cache if state == "queued" else f"apart from {cache}"
+    job = jobs.create(store, apart, "analysis", arguments(selection, 0.5), "otto", "127.0.0.1")
+    if state != "queued":
+        jobs.claim(store, "worker", [apart])
     if shown:
         text = results.text_of(ANALYSIS, shown)
         jobs.save(store, job.id, "worker", results.progress_of(shown.progress), text)
-    if state != "running":
+    if state not in ("queued", "running"):
         jobs.end(store, job.id, "worker", state, error, advice)  # type: ignore[arg-type]
+    with store.write() as session:
+        session.execute(update(JobRow).where(JobRow.id == job.id).values(cache=cache))
     found = jobs.get(store, job.id)
     assert found
     return found

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from playwright.sync_api import Page, expect
 
 from dashboard.cache.key_token import printable, to_token
+from dashboard.cache.selection import Selection
 from dashboard.store import audit
 from dashboard.store.audit import Change
 from dashboard.store.engine import open_store
@@ -16,6 +18,7 @@ from dashboard.store.operators import Role
 from tests.browser.keyspace import SHOWN
 from tests.browser.site import Site
 from tests.jobs.furnished import furnish_jobs
+from tests.snapshots import keep, snapshot
 
 Act = Callable[[Page], None]
 
@@ -48,6 +51,12 @@ def _details(page: Page) -> None:
     page.locator("tbody summary").first.click()
 
 
+def _unfold(page: Page) -> None:
+    for summary in page.locator(".analysis-more summary, .forecast summary").all():
+        summary.click()
+    page.locator("#namespaces-ttl tbody summary").first.click()
+
+
 def _refused(page: Page) -> None:
     page.get_by_label("Name").fill("otto")
     page.get_by_label("Password").fill("not the password")
@@ -58,6 +67,22 @@ def _refused(page: Page) -> None:
 def _first_job(page: Page) -> None:
     page.locator("tbody tr [data-row-link]").first.click()
     expect(page.locator("#job .facts")).to_be_visible()
+
+
+def _bad_retiming(page: Page) -> None:
+    page.get_by_role("button", name="Make a dry run").click()
+    expect(page.locator("#form-error")).to_be_visible()
+
+
+def _dry_run(page: Page) -> None:
+    page.get_by_role("button", name="Make a dry run").click()
+    expect(page.get_by_text("Exact: all")).to_be_visible()
+
+
+def _dry_run_dialog(page: Page) -> None:
+    _dry_run(page)
+    page.get_by_role("button", name="Retime").first.click()
+    expect(page.get_by_role("dialog")).to_be_visible()
 
 
 def _key(name: bytes, cache: str = "main") -> str:
@@ -97,11 +122,24 @@ SCREENS: dict[str, Screen] = {
     "audit, details": Screen("/audit", "tbody tr", act=_details),
     "audit, none matches": Screen("/audit?actor=nobody", ".empty"),
     "operators": Screen("/operators", "tbody tr"),
+    "expiry": Screen("/caches/main/expiry?pattern=shop:*", "#cliffs .finding-warning"),
+    "expiry, estimated and cancelled": Screen("/caches/frozen/expiry?pattern=shop:*", "#forecast"),
+    "expiry, its words opened": Screen("/caches/main/expiry?pattern=shop:*", "#cliffs", act=_unfold),
+    "expiry, never analysed": Screen("/caches/live/expiry?pattern=never:*", ".empty"),
+    "expiry, none matches": Screen("/caches/main/expiry?pattern=nothing:*", ".empty"),
     "account": Screen("/account"),
     "jobs": Screen("/caches/frozen/jobs", "#strip .strip-job"),
     "jobs, one": Screen("/caches/frozen/jobs", "tbody tr", act=_first_job),
     "jobs, none matches": Screen("/caches/frozen/jobs?state=queued", ".empty"),
     "jobs, none exists": Screen("/caches/down/jobs", ".empty"),
+    "TTL rules": Screen("/caches/main/ttl-rules", "tbody tr"),
+    "TTL rules of production, for a viewer": Screen("/caches/live/ttl-rules", "tbody tr", role=Role.VIEWER),
+    "dialog, change a TTL rule": Screen("/caches/main/ttl-rules", act=dialog("Change the rule for sess:*")),
+    "dialog, remove a TTL rule": Screen("/caches/main/ttl-rules", act=dialog("Remove the rule for sess:*")),
+    "retiming, form": Screen("/caches/main/retimings/new?pattern=api:*&ttl=@1764000000-1764000002&jitter=300"),
+    "retiming, form with mistakes": Screen("/caches/main/retimings/new?jitter=soon", status=422, act=_bad_retiming),
+    "retiming, dry run": Screen("/caches/live/retimings/new?low=900&high=1800", act=_dry_run),
+    "retiming, dry run to be carried out": Screen("/caches/live/retimings/new", act=_dry_run_dialog),
     "problem": Screen("/caches/nothing-of-that-name/", ".alert", status=404),
     "not for this role": Screen("/operators", ".alert", role=Role.VIEWER, status=403),
 }
@@ -113,6 +151,15 @@ def furnish(site: Site) -> None:
         for name in (b"<b>bold</b>", b"\xff\xfe\x00", b"", LONG, "user:\u202egnp.exe".encode()):
             client.set(name, b"value", ex=3600)
     with contextlib.closing(open_store(f"sqlite:///{site.data / 'cachedeck.db'}")) as store:
+        started, shop = time.time() - 20, Selection(b"shop:*")
+        keep(store, snapshot(0.4, started=started), shop, state="cancelled")
+        keep(store, snapshot(started=started), shop)
+        lost = {"10.0.0.2:6379": "10.0.0.2:6379 cannot be reached."}
+        part = snapshot(
+            0.05, started=started, memory=False, missing=("MEMORY USAGE is denied.",), lost=lost, ended=True
+        )
+        keep(store, part, shop, cache="frozen", state="cancelled")
+        keep(store, snapshot(kinds=(), cliff=False, rules=False), Selection(b"nothing:*"))
         furnish_jobs(store, "frozen")
         change = Change(
             "otto", "127.0.0.1", "hostile", "key.ttl", printable(LONG)[:1000], {"ttl_ms": -1}, "made for the tests"

@@ -31,6 +31,7 @@ DATABASES = {
     "haystack": (3, ""),
     "hostile": (4, "environment=development"),
     "empty": (5, ""),
+    "herd": (8, ""),
 }
 
 
