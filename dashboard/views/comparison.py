@@ -22,6 +22,8 @@ from dashboard.views.filters import utc
 from dashboard.views.memory import report_of
 from dashboard.views.render import page
 
+MOST_LINES = 100  # namespaces; what comes after them changed least
+
 blueprint = Blueprint("comparison", __name__, url_prefix="/caches/<cache>")
 
 
@@ -88,7 +90,8 @@ def _figures(cache: str, selection: Selection, compared: Comparison) -> dict[str
         "compared": compared,
         "sized": compared.whole.memory is not None,
         "whole": _lines(cache, selection, [compared.whole, compared.without_ttl]),
-        "namespaces": _lines(cache, selection, changed, linked=True),
+        "namespaces": _lines(cache, selection, changed[:MOST_LINES], linked=True),
+        "more": max(len(changed) - MOST_LINES, 0),
         "same": len(compared.namespaces) - len(changed),
         "types": _lines(cache, selection, compared.types),
         "ttl": _lines(cache, selection, [one for one in compared.ttl if one.keys.before.value or one.keys.after.value]),

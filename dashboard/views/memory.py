@@ -32,7 +32,8 @@ def show(cache: str) -> ResponseReturnValue:
     context = status_context(cache, "memory", found)
     if found.snapshot:
         separator = deck().settings.namespace_separator.encode()
-        context |= figures(cache, found.selection, found.snapshot.report, separator)
+        everything = request.args.get("rows") == "all"
+        context |= figures(cache, found.selection, found.snapshot.report, separator, everything=everything)
         context["changed"] = _changed(cache, found)
     if wants_fragment():
         return fragment("memory/_live.html", **context)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,11 +16,13 @@ from dashboard.cache.key_token import from_printable, to_token
 from dashboard.cache.report import OTHER, BigKey, Group, NamespaceRow, Report
 from dashboard.cache.selection import BadSelection, Selection
 from dashboard.views.bars import Row, distribution
-from dashboard.views.treemap import NARROW, WIDE, Cell, treemap
+from dashboard.views.treemap import NARROW, WIDE, Cell, Frame, treemap
 
 HUES = (1, 2, 3, 4, 5, 6, 8)
-"""Of the namespaces in their order in the report; all further ones are grey, as the rest is."""
+"""Of the largest namespaces; all further ones are grey, as the rest is."""
 GREY = 7
+
+LINES = 50  # namespaces in the table, unless all of them are asked for
 
 MANY_STRINGS = 1000  # keys; for fewer it does not matter how they are held
 SMALL = 256.0  # bytes of a string with its name: a value of some 64 bytes, up to which a hash stays compact
@@ -80,14 +83,18 @@ class Big:
     share: float | None
 
 
-def figures(cache: str, selection: Selection, report: Report, separator: bytes) -> dict[str, Any]:
-    """All of it. `sized`: whether the server tells sizes."""
-    hrefs = {row.name: _narrowed(cache, "keys.index", selection, row.name) for row in report.namespaces}
+def figures(
+    cache: str, selection: Selection, report: Report, separator: bytes, *, everything: bool = False
+) -> dict[str, Any]:
+    """All of it. `sized`: whether the server tells sizes. everything: every namespace that the report lists."""
+    colours = hues(report)
+    drawn = report.namespaces if everything else _largest_rows(report)
     return {
         "sized": report.memory is not None,
         "largest": _largest(report),
-        "areas": {frame.name: _areas(report, frame, hrefs) for frame in (WIDE, NARROW)},
-        "lines": tuple(_line(cache, selection, report, place) for place in range(len(report.namespaces))),
+        "areas": {frame.name: _areas(cache, selection, report, frame, colours) for frame in (WIDE, NARROW)},
+        "lines": tuple(_line(cache, selection, report, row, colours) for row in drawn),
+        "listed": len(report.namespaces),
         "types": shares(report, report.types),
         "encodings": shares(report, report.encodings),
         "activity": distribution([(group, "") for group in report.activity.groups], _sum(report.activity.groups)),
@@ -99,9 +106,21 @@ def figures(cache: str, selection: Selection, report: Report, separator: bytes) 
     }
 
 
-def hue_of(place: int) -> int:
-    """The colour of a namespace, by its place in the report."""
-    return HUES[place] if 0 <= place < len(HUES) else GREY
+def hues(report: Report) -> dict[str, int]:
+    """Colours of the largest namespaces. By their names, so that they keep them while their order changes."""
+    taken: dict[str, int] = {}
+    free = list(HUES)
+    for name in sorted(row.name for row in report.namespaces[: len(HUES)] if row.name != OTHER):
+        wanted = HUES[zlib.crc32(name.encode("utf-8", "surrogatepass")) % len(HUES)]
+        taken[name] = wanted if wanted in free else free[0]
+        free.remove(taken[name])
+    return taken
+
+
+def _largest_rows(report: Report) -> tuple[NamespaceRow, ...]:
+    """The first of the report, which has them by size, and the row of all that it does not list."""
+    rest = tuple(row for row in report.namespaces[LINES:] if row.name == OTHER)
+    return (*report.namespaces[:LINES], *rest)
 
 
 def part_of(part: float | None, whole: float | None) -> float | None:
@@ -122,16 +141,14 @@ def _amount(report: Report, row: NamespaceRow) -> float:
     return row.keys.value if report.memory is None or row.memory is None else row.memory.value
 
 
-def _line(cache: str, selection: Selection, report: Report, place: int) -> Line:
-    row = report.namespaces[place]
-
+def _line(cache: str, selection: Selection, report: Report, row: NamespaceRow, colours: Mapping[str, int]) -> Line:
     def link(endpoint: str) -> str:
         return _narrowed(cache, endpoint, selection, row.name)
 
     sized = row.memory is not None and row.without_ttl_memory is not None and row.memory.value > 0
     return Line(
         row=row,
-        hue=GREY if row.name == OTHER else hue_of(place),
+        hue=colours.get(row.name, GREY),
         memory_share=part_of(row.memory.value if row.memory else None, report.memory.value if report.memory else None),
         keys_share=part_of(row.keys.value, report.keys.value) or 0.0,
         without_ttl=part_of(row.without_ttl_memory.value, row.memory.value)
@@ -163,8 +180,15 @@ def _narrowed(cache: str, endpoint: str, selection: Selection, name: str) -> str
     return url_for(endpoint, cache=cache, **dict[str, Any](only.to_query()))
 
 
-def _areas(report: Report, frame: Any, hrefs: dict[str, str]) -> tuple[Area, ...]:
-    return tuple(Area(cell, hue_of(cell.place), hrefs.get(cell.name, "")) for cell in treemap(report, frame))
+def _areas(
+    cache: str, selection: Selection, report: Report, frame: Frame, colours: Mapping[str, int]
+) -> tuple[Area, ...]:
+    return tuple(
+        Area(cell, GREY, "")
+        if cell.place < 0
+        else Area(cell, colours.get(cell.name, GREY), _narrowed(cache, "keys.index", selection, cell.name))
+        for cell in treemap(report, frame)
+    )
 
 
 def shares(report: Report, groups: Sequence[Group]) -> tuple[Share, ...]:

@@ -14,6 +14,7 @@ from dashboard.cache.report import OTHER, Activity, BigKey, Group, NamespaceRow,
 from dashboard.cache.saving import Saving, SavingSnapshot, Way
 from dashboard.store import audit, jobs
 from dashboard.store.engine import Store
+from dashboard.views.memory_figures import hues
 from tests.kept import keep
 from tests.snapshots import KINDS, snapshot
 from tests.views.conftest import by_htmx, post
@@ -83,7 +84,19 @@ class TestTheFigures:
         table = section(viewer.get(MEMORY).text, "namespaces")
         assert "all others together" in table
         assert "data-fixed" in table
-        assert "one that is not listed has at most 12 keys" in words(table)
+        assert "one that no result lists has at most 12 keys" in words(table)
+
+    def test_fifty_namespaces_are_shown_and_the_others_on_demand(self, viewer: FlaskClient, store: Store) -> None:
+        many = tuple(replace(KINDS[1], name=f"n{chr(97 + n // 26)}{chr(97 + n % 26)}:*", keys=5_000) for n in range(80))
+        keep(store, snapshot(kinds=many, cliff=False))
+        assert section(viewer.get(MEMORY).text, "namespaces").count('id="ns-') == 50
+        assert "Show all 80" in viewer.get(MEMORY).text
+        assert section(viewer.get(f"{MEMORY}?rows=all").text, "namespaces").count('id="ns-') == 80
+
+    def test_a_namespace_has_its_colour_from_its_name(self, viewer: FlaskClient, store: Store) -> None:
+        one = snapshot().report
+        assert hues(replace(one, namespaces=one.namespaces[::-1])) == hues(one), "whatever their order is"
+        assert len(set(hues(one).values())) == len(hues(one)), "no two of the largest have the same"
 
     def test_the_treemap_links_each_namespace_and_says_it_in_words(self, viewer: FlaskClient, store: Store) -> None:
         keep(store, snapshot(cliff=False))
