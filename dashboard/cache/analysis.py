@@ -138,10 +138,11 @@ class _Analysis:
     # --- adding up -----------------------------------------------------------------------------------------
 
     def _add(self, batch: Batch[Sums | None]) -> None:
-        if batch.anew:
-            self._tallies[batch.node.name] = Tally(self._options.separator)
+        name = batch.node.name
+        if batch.anew or name not in self._tallies:
+            self._tallies[name] = Tally(self._options.separator)
         if batch.found is not None:
-            self._tallies.setdefault(batch.node.name, Tally(self._options.separator)).add(batch.found)
+            self._tallies[name].add(batch.found)
 
     def _strata(self, position: Position) -> list[Stratum]:
         found = []

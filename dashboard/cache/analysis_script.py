@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from dashboard.cache.connect import Cache, Node
+from dashboard.cache.errors import translate
 from dashboard.cache.govern import Visited
+from dashboard.cache.packed import packed
 from dashboard.cache.sums import BigSums, Question, RowSums, Sums
 
 
@@ -37,7 +39,7 @@ def batch_by_script(
     """
     selection = question.selection
     whole = selection.pattern == b"*" and not selection.type
-    reply = cache.execute(
+    command_and_arguments = (
         command,
         _SCRIPT,
         0,
@@ -56,8 +58,10 @@ def batch_by_script(
         *question.ttl_bounds,
         *question.size_bounds,
         *_rules(question),
-        node=node,
     )
+    (reply,) = packed(cache, node, [command_and_arguments])
+    if isinstance(reply, Exception):
+        raise translate(reply, cache.name)
     following, visited = int(reply[0]), int(reply[1])
     examined = visited if whole or not following else max(count, visited)
     held = reply[-1] / 1e6 * REPLYING + STARTING

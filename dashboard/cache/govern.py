@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from queue import Empty, SimpleQueue
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from dashboard.cache.connect import Cache, Node
@@ -132,6 +133,7 @@ class _Walking(Generic[T]):
         self._governors: dict[str, Governor] = {}
         self._watches: dict[str, Watch] = {}
         self._pending: dict[Future[tuple[Visited[T], float, float]], tuple[str, int]] = {}
+        self._done: SimpleQueue[Future[tuple[Visited[T], float, float]]] = SimpleQueue()
         self._anew: set[str] = set()
         self._failed_at: dict[str, float] = {}
         self._retry_at = 0.0
@@ -192,14 +194,14 @@ class _Walking(Generic[T]):
                     return
                 time.sleep(pause)
                 continue
-            done, _ = wait(self._pending, timeout=self._pause(), return_when=FIRST_COMPLETED)
-            for future in done:
-                batch = self._taken(future)
-                if self._budget.ahead:
-                    self._submit()
-                yield batch
-                if self._over():
-                    return
+            try:
+                future = self._done.get(timeout=self._pause())
+            except Empty:
+                continue  # another primary may be asked now
+            batch = self._taken(future)
+            if self._budget.ahead:
+                self._submit()
+            yield batch
 
     def _over(self) -> bool:
         return self._deadline is not None and time.monotonic() >= self._deadline and self._begun_to_look
@@ -220,6 +222,7 @@ class _Walking(Generic[T]):
                 continue
             future = self._executor.submit(self._timed, self._nodes[name], place.cursor or 0, governor.count)
             self._pending[future] = (name, governor.count)
+            future.add_done_callback(self._done.put)
 
     def _next(self) -> list[str]:
         """Primaries to be asked, the one of which least was examined first, without those that are too far ahead."""

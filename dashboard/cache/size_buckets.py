@@ -10,7 +10,7 @@ _TABLED = 1 << 16
 
 def bucket_of(size: int) -> int:
     """The bucket of a size in bytes; buckets are an eighth of an octave wide, which is 6 to 12 % of the size."""
-    return _TABLE[size] if 0 <= size < _TABLED else _bucket(size)
+    return TABLE[size] if 0 <= size < _TABLED else _bucket(size)
 
 
 def _bucket(size: int) -> int:
@@ -35,4 +35,5 @@ def percentile(counts: Mapping[int, int], share: float) -> float:
     return 0.0
 
 
-_TABLE = [0, *(_bucket(size) for size in range(1, _TABLED))]
+TABLE = [0, *(_bucket(size) for size in range(1, _TABLED))]
+"""bucket_of() of the smaller sizes."""
