@@ -134,12 +134,19 @@ def _in_one_scale(seen: Mapping[int, int], scale: _Scale, taken: set[int], enoug
             values[len(left) + (slot - scale.first) // scale.step] = None
     begin = max(len(left), NEAR)
     end = len(left) + len(bins)
-    for _ in range(MOST):
-        best = _clearest(values, begin, end, enough)
+    windows = _windows(values, begin, end, enough)
+    judged = {window: _judged(values, *window, enough) for window in windows}
+    for gone in range(MOST):
+        best = max((one for one in judged.values() if one), default=None)
         if best is None:
             return
         for index in range(best.first, best.first + best.bins):
             values[index] = None
+        # Only those can have changed that count it among their own bins or their neighbours.
+        reach = FAR + WIDEST * (gone + 2)
+        for window in windows:
+            if abs(window[0] - best.first) <= reach:
+                judged[window] = _judged(values, *window, enough)
         first = scale.first + (best.first - len(left)) * scale.step
         yield _trimmed(seen, first, first + best.bins * scale.step)
 
@@ -171,23 +178,16 @@ def _series(seen: Mapping[int, int], scale: _Scale, taken: set[int]) -> tuple[li
     return left, bins, right
 
 
-def _clearest(values: Sequence[float | None], begin: int, end: int, enough: float) -> _Window | None:
-    """The window that chance explains least, among those that are cliffs."""
-    best: _Window | None = None
-    tried: set[tuple[int, int]] = set()
+def _windows(values: Sequence[float | None], begin: int, end: int, enough: float) -> list[tuple[int, int]]:
+    """The windows (first bin, bins) that may hold enough: those with a bin that has its share of it."""
+    found: dict[tuple[int, int], None] = {}
     for index in range(begin, end):
-        # A window that holds enough has a bin with its share of that.
         if (values[index] or 0.0) * WIDEST < enough:
             continue
         for width in range(1, WIDEST + 1):
             for first in range(max(index - width + 1, begin), min(index, end - width) + 1):
-                if (first, width) in tried:
-                    continue
-                tried.add((first, width))
-                window = _judged(values, first, width, enough)
-                if window and (best is None or window.clearness > best.clearness):
-                    best = window
-    return best
+                found[first, width] = None
+    return list(found)
 
 
 def _judged(values: Sequence[float | None], first: int, width: int, enough: float) -> _Window | None:

@@ -28,6 +28,7 @@ NAMESPACES_SHOWN = 50
 NAMESPACES_IN_ANY_CASE = 10
 LEAST_PART = 0.001  # of all keys, that a namespace has to have for a row of its own beyond those
 RATE_SECONDS = 300.0
+WORTH_NAMING = 100  # keys of a cliff; fewer that expire together hurt nobody, and are counted only
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,12 @@ class Rule:
 def figures(cache: str, selection: Selection, report: Report, now: float) -> dict[str, Any]:
     """What the templates of expiry/ draw at `now` (epoch seconds)."""
     ahead = forecast(report, now)
-    coming = _cliffs(cache, selection, report, now)
+    every = _cliffs(cache, selection, report, now)
+    coming = tuple(one for one in every if one.cliff.keys.value >= WORTH_NAMING)
     return {
         "at": now,
         "cliffs": coming,
+        "small": len(every) - len(coming),
         "past": sum(cliff.at + cliff.seconds <= now for cliff in report.cliffs),
         "distribution": _distribution(cache, selection, report),
         "forecast": ahead,
@@ -86,6 +89,7 @@ def figures(cache: str, selection: Selection, report: Report, now: float) -> dic
         "rules": tuple(_rule(cache, row) for row in report.rules if _matches(row)),
         "idle_rules": tuple(row for row in report.rules if not _matches(row)),
         "jitter": JITTER_SECONDS,
+        "worth_naming": WORTH_NAMING,
     }
 
 

@@ -138,6 +138,14 @@ class TestCliffs:
         assert "13 000" not in said
         assert "5 000 keys expire within 1 s" in said
 
+    def test_a_handful_of_keys_is_counted_and_not_named(self, viewer: FlaskClient, store: Store) -> None:
+        made = snapshot(started=time.time(), cliff=False)
+        few = tuple(Cliff("cfg:*", "cfg:*", time.time() + at, 1, exactly(99), 0.0) for at in (60, 90))
+        keep(store, replace(made, report=replace(made.report, cliffs=few)))
+        said = words(section(shown(viewer), "cliffs"))
+        assert "No cliff" in said
+        assert "2 of fewer than 100 keys are not listed." in said
+
 
 class TestForecast:
     def test_three_charts_with_a_caption_and_a_table_each(self, viewer: FlaskClient, store: Store) -> None:
