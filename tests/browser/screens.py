@@ -18,6 +18,7 @@ from dashboard.store.operators import Role
 from tests.browser.keyspace import SHOWN
 from tests.browser.site import Site
 from tests.jobs.furnished import furnish_jobs
+from tests.kept import SAVES, keep_saving
 from tests.snapshots import keep, snapshot
 
 Act = Callable[[Page], None]
@@ -85,6 +86,11 @@ def _dry_run_dialog(page: Page) -> None:
     expect(page.get_by_role("dialog")).to_be_visible()
 
 
+def _saving(page: Page) -> None:
+    page.get_by_role("link", name="Result").first.click()
+    expect(page.locator("#saving table")).to_be_visible()
+
+
 def _key(name: bytes, cache: str = "main") -> str:
     return f"/caches/{cache}/keys/{to_token(name)}"
 
@@ -127,6 +133,12 @@ SCREENS: dict[str, Screen] = {
     "expiry, its words opened": Screen("/caches/main/expiry?pattern=shop:*", "#cliffs", act=_unfold),
     "expiry, never analysed": Screen("/caches/live/expiry?pattern=never:*", ".empty"),
     "expiry, none matches": Screen("/caches/main/expiry?pattern=nothing:*", ".empty"),
+    "memory": Screen("/caches/main/memory?pattern=shop:*", "#namespaces tbody tr"),
+    "memory, estimated, without sizes": Screen("/caches/frozen/memory?pattern=shop:*", ".memory-untold"),
+    "memory, never analysed": Screen("/caches/live/memory?pattern=never:*", ".empty"),
+    "comparison": Screen("/caches/main/comparison?pattern=shop:*", "#namespaces"),
+    "comparison, one result only": Screen("/caches/frozen/comparison?pattern=shop:*", ".empty"),
+    "saving": Screen("/caches/main/jobs?kind=saving", "tbody tr", act=_saving),
     "account": Screen("/account"),
     "jobs": Screen("/caches/frozen/jobs", "#strip .strip-job"),
     "jobs, one": Screen("/caches/frozen/jobs", "tbody tr", act=_first_job),
@@ -160,6 +172,7 @@ def furnish(site: Site) -> None:
         )
         keep(store, part, shop, cache="frozen", state="cancelled")
         keep(store, snapshot(kinds=(), cliff=False, rules=False), Selection(b"nothing:*"))
+        keep_saving(store, SAVES)
         furnish_jobs(store, "frozen")
         change = Change(
             "otto", "127.0.0.1", "hostile", "key.ttl", printable(LONG)[:1000], {"ttl_ms": -1}, "made for the tests"

@@ -9,14 +9,14 @@ import pytest
 from flask.testing import FlaskClient
 
 from dashboard.cache.estimate import exactly
-from dashboard.cache.progress import Progress
 from dashboard.cache.report import OTHER, Activity, BigKey, Group, NamespaceRow, Snapshot
-from dashboard.cache.saving import Saving, SavingSnapshot, Way
+from dashboard.cache.saving import Saving, Way
+from dashboard.cache.selection import Selection
 from dashboard.store import audit, jobs
 from dashboard.store.engine import Store
 from dashboard.views.memory_figures import hues
-from tests.kept import keep
-from tests.snapshots import KINDS, snapshot
+from tests.kept import SAVES, keep_saving
+from tests.snapshots import KINDS, keep, snapshot
 from tests.views.conftest import by_htmx, post
 
 MEMORY = "/caches/main/memory"
@@ -62,7 +62,7 @@ class TestTheAnswer:
     def test_an_empty_cache_and_a_selection_without_keys_differ(self, viewer: FlaskClient, store: Store) -> None:
         nothing = snapshot(kinds=(), cliff=False)
         keep(store, nothing)
-        keep(store, nothing, {"pattern": "no:*"})
+        keep(store, nothing, Selection(b"no:*"))
         assert "This cache is empty" in words(viewer.get(MEMORY).text)
         assert "No key matches" in words(viewer.get(f"{MEMORY}?pattern=no:*").text)
 
@@ -122,7 +122,7 @@ class TestTheFigures:
         assert "120 000" in words(table)
 
     def test_the_biggest_are_exact_of_what_was_examined(self, viewer: FlaskClient, store: Store) -> None:
-        keep(store, snapshot(0.1), state=None)
+        keep(store, snapshot(0.1), state="running")
         assert "largest of the 101 k examined so far, exactly" in words(viewer.get(MEMORY).text)
 
     def test_types_and_encodings_have_their_memory(self, viewer: FlaskClient, store: Store) -> None:
@@ -167,7 +167,7 @@ class TestTheFigures:
 
 class TestWhileItRuns:
     def test_the_fragment_polls_and_brings_the_answer_along(self, viewer: FlaskClient, store: Store) -> None:
-        job = keep(store, snapshot(0.2), state=None)
+        job = keep(store, snapshot(0.2), state="running")
         text = viewer.get(f"{MEMORY}?job={job.id}", headers=by_htmx(viewer)).text
         assert 'hx-trigger="every 1s"' in text
         assert 'hx-swap-oob="true"' in text
@@ -221,7 +221,7 @@ class TestComparison:
         assert "api:search:* + 841 MB" in words(viewer.get(COMPARISON).text)
 
     def test_results_of_different_keys_are_not_compared(self, viewer: FlaskClient, store: Store) -> None:
-        one, other = keep(store, snapshot()), keep(store, snapshot(), {"pattern": "api:*"})
+        one, other = keep(store, snapshot()), keep(store, snapshot(), Selection(b"api:*"))
         answer = viewer.get(f"{COMPARISON}?before={one.id}&after={other.id}")
         assert answer.status_code == 400
         assert "only two of the same selection" in answer.text
@@ -271,36 +271,30 @@ class TestSavings:
         assert post(operator, SAVINGS, {"analysis": "99", "namespace": "api:name:*"}).status_code == 404
 
     def test_what_saves_says_how_much_and_what_one_gives_up(self, viewer: FlaskClient, store: Store) -> None:
-        text = words(viewer.get(shown(store, saving())).text)
+        text = words(viewer.get(shown(store, SAVES)).text)
         assert "Hashes would save 60 %, 57.2 MB of the whole namespace: 40 B for each key in a hash" in text
         assert "100 B as a string, measured with 5 000 keys." in text
         assert "What one gives up for it" in text
         assert "one slot" in text
 
     def test_what_does_not_save_says_so_plainly(self, viewer: FlaskClient, store: Store) -> None:
-        costly = saving(hashes=Way(600_000, 50, 0), unfit=4_000)
+        costly = replace(SAVES, hashes=Way(600_000, 50, 0), unfit=4_000)
         text = words(viewer.get(shown(store, costly)).text)
         assert "Hashes do not save here. It would cost more" in text
         assert "larger than 64 bytes" in text
 
     def test_a_ttl_on_each_field_has_a_line_of_its_own(self, viewer: FlaskClient, store: Store) -> None:
-        text = words(viewer.get(shown(store, saving(timed=Way(520_000, 50, 0), with_ttl=5_000))).text)
+        text = words(viewer.get(shown(store, replace(SAVES, timed=Way(520_000, 50, 0), with_ttl=5_000))).text)
         assert "With a TTL on each field nothing is left of that" in text
         assert "All of the 5 000 sampled keys have a TTL of their own" in text
 
     def test_too_few_keys_are_said_to_be_too_few(self, viewer: FlaskClient, store: Store) -> None:
-        few = replace(saving(), sampled=3, strings=None, hashes=None)
+        few = replace(SAVES, sampled=3, strings=None, hashes=None)
         assert "3 string keys found: too few to measure anything." in words(viewer.get(shown(store, few)).text)
 
     def test_while_it_is_measured_the_page_asks_again(self, viewer: FlaskClient, store: Store) -> None:
-        going = replace(saving(), stage="loading them as hashes", hashes=None)
-        found = keep(
-            store,
-            SavingSnapshot(Progress(5_000, 5_000), going),
-            kind="saving",
-            arguments={"namespace": "api:name:*", "keys": [1, 1, 1]},
-            state=None,
-        )
+        going = replace(SAVES, stage="loading them as hashes", hashes=None)
+        found = keep_saving(store, going, running=True)
         text = viewer.get(f"{SAVINGS}/{found.id}", headers=by_htmx(viewer)).text
         assert 'hx-trigger="every 1s"' in text
         assert "loading them as hashes" in text
@@ -310,22 +304,5 @@ class TestSavings:
         assert viewer.get(f"{SAVINGS}/{job.id}").status_code == 404
 
 
-def saving(**changes: object) -> Saving:
-    """5 000 of a million keys: 100 bytes as strings, 40 in hashes."""
-    found = Saving(
-        "api:name:*",
-        exactly(1_000_000),
-        sampled=5_000,
-        mean=20,
-        strings=Way(500_000, 5_000),
-        hashes=Way(200_000, 50, 50),
-        by="Valkey 9.1.2, libc",
-        managed="Redis 7.2.4, jemalloc-5.3.0",
-    )
-    return replace(found, **changes)  # type: ignore[arg-type]
-
-
 def shown(store: Store, found: Saving) -> str:
-    given = {"namespace": found.namespace, "keys": list(found.keys), "analysis": 1}
-    ended = Progress(found.sampled, found.sampled, 3.0, ended=True)
-    return f"{SAVINGS}/{keep(store, SavingSnapshot(ended, found), kind='saving', arguments=given).id}"
+    return f"{SAVINGS}/{keep_saving(store, found).id}"
