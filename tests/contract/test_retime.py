@@ -17,7 +17,7 @@ from dashboard.cache.retime import BY_COMMANDS, BY_SCRIPT, Options, plan, retime
 from dashboard.cache.retime_change import Change, IntoRange, Jitter
 from dashboard.cache.retime_tally import Done, Plan
 from dashboard.cache.selection import Selection
-from dashboard.cache.slots import SECONDS_END
+from dashboard.cache.slots import SECONDS_END, slot_of
 from tests.contract.sites import Site
 
 FAST = Options(Budget(share=1.0), every=0.0)
@@ -219,6 +219,57 @@ class TestThePlan:
         done = _done(shop, Selection(), IntoRange(900, 950))
         assert (made.changed.value, made.given.value) == (done.changed, done.given) == (1000, 300)
         assert made.before.ttl[0] == done.before.ttl[0]
+
+
+class TestTheSums:
+    """The script does what retime_change.py and slots.py say."""
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            Jitter(300),
+            Jitter(90, direction="earlier"),
+            Jitter(45, direction="later"),
+            Jitter(25, "%"),
+            Jitter(90, "%", "earlier"),
+            Jitter(12.5, "%", "later"),
+            IntoRange(100, 200),
+            IntoRange(3600, 3600),
+        ],
+    )
+    def test_new_ttls_fill_the_bounds_and_never_pass_them(
+        self, change: Change, shop: Cache, site: Site, way: str
+    ) -> None:
+        groups = {ttl: _names(b"%d" % ttl, 150) for ttl in (5, 120, 2000, 50_000)}
+        for ttl, names in groups.items():
+            site.fill(names, ttl=ttl)
+        before = {ttl: _expiries(site, names) for ttl, names in groups.items()}
+        began = time.time() * 1000
+        _done(shop, Selection(), change)
+        took = time.time() * 1000 - began + 5
+        for ttl, names in groups.items():
+            bounds = change.bounds_ms(ttl * 1000)
+            if bounds is None:
+                assert _expiries(site, names) == before[ttl]
+                continue
+            after = [moment - began for moment in _expiries(site, names)]
+            width = bounds[1] - bounds[0]
+            assert bounds[0] - 2 * took - 1000 <= min(after)
+            assert max(after) <= bounds[1] + 2 * took
+            assert max(after) - min(after) >= width * 0.85
+
+    def test_slots_are_counted_alike(self, shop: Cache, site: Site, way: str) -> None:
+        base = (int(time.time()) + 10) * 1000
+        offsets = (0, 1, 59, 3000, 4000, 90_000, 100_000, 2_000_000, 9_000_000)
+        for number, offset in enumerate(offsets):
+            site.plain.set(f"k:{number}", "v", pxat=base + 1000 * offset)
+        made = _planned(shop, Selection(ttl="any"), Jitter(1))
+        slots = [slot for slot, keys in made.before.expiry.keys for _ in range(round(keys))]
+        assert len(slots) == len(offsets)
+        for slot, offset in zip(slots, offsets, strict=True):
+            since = base + 1000 * offset - made.before.expiry.origin * 1000
+            # Between PTTL and TIME the clock goes on, which may be a slot's edge.
+            assert slot in {slot_of(since), slot_of(since + 50)}
 
 
 class TestCounting:
