@@ -7,6 +7,7 @@ other programs should not hold a database driver and a client library in its mem
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -86,7 +87,8 @@ def worker() -> None:
     settings = load_settings()
     prepare_data_folder(settings)
     _log_to_stderr(settings)
-    run(settings)
+    if run(settings):
+        os._exit(0)  # all is written down; the thread that waits for a server must not keep the process
 
 
 def _log_to_stderr(settings: Settings) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib import import_module
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from dashboard.cache.analysis import Options, analyze
+from dashboard.cache.governor import Budget
 from dashboard.cache.report import Snapshot
 from dashboard.cache.rules import Rule
 from dashboard.cache.selection import BadSelection, Selection, from_query
 from dashboard.cache.selection_words import in_words
+from dashboard.cache.watch import Limits
 from dashboard.jobs.kind import Arguments, Kind, Refused, Work
 from dashboard.store import ttl_rules
 from dashboard.store.engine import Store
@@ -36,19 +38,19 @@ def start(work: Work, given: Arguments) -> Iterator[Snapshot]:
         selection = selection_of(given)
     except BadSelection as error:
         raise Refused(str(error), "Start a new analysis.") from error
+    yield from analyze(work.cache, selection, _options(work, given))
+
+
+def _options(work: Work, given: Arguments) -> Options:
     settings = work.settings
-    analysis = import_module("dashboard.cache.analysis")
-    budget = analysis.Budget(
-        hold_ms=settings.walk_hold_ms,
-        share=min(max(float(given.get("share", settings.walk_share)), LEAST_SHARE), 1.0),
-    )
-    options = analysis.Options(
-        budget=budget,
+    share = float(given.get("share", settings.walk_share))
+    return Options(
+        budget=Budget(hold_ms=settings.walk_hold_ms, share=min(max(share, LEAST_SHARE), 1.0)),
         separator=settings.namespace_separator.encode(),
         rules=_rules(work.store, work.cache.name),
         replicas=bool(given.get("replicas", False)),
+        limits=Limits(settings.walk_latency_ms, settings.walk_memory_mb * 1024 * 1024),
     )
-    yield from analysis.analyze(work.cache, selection, options)
 
 
 def _rules(store: Store, cache: str) -> tuple[Rule, ...]:

@@ -53,8 +53,11 @@ class Pool:
         """Jobs end as interrupted the next time that they yield."""
         self._stop.set()
 
-    def finish(self, seconds: float) -> None:
-        """Wait so long for the jobs under way, then write down the rest as interrupted; their threads die with us."""
+    def finish(self, seconds: float) -> bool:
+        """Wait so long for the jobs under way, then write down the rest as interrupted. Whether all had ended.
+
+        The threads of the rest are left behind, in a call to a server that does not answer.
+        """
         self._stop.set()
         deadline = time.monotonic() + seconds
         self._dispatcher.join(max(deadline - time.monotonic(), 0.0))
@@ -62,6 +65,7 @@ class Pool:
             thread.join(max(deadline - time.monotonic(), 0.0))
             if thread.is_alive():
                 self._write_off(job_id)
+        return not any(thread.is_alive() for thread in self._running.values())
 
     def _write_off(self, job_id: int) -> None:
         try:

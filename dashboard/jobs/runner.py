@@ -25,8 +25,9 @@ from dashboard.store.jobs import Ended, Job, Order
 SAVE_SECONDS = 0.3  # a snapshot is kept at most so often: the page asks once a second
 SAVE_SHARE = 0.2  # and saving takes at most this share of the time, where snapshots are large or the disk is slow
 LOOK_SECONDS = 0.25  # how soon a cancellation is noticed
+PATIENCE_SECONDS = 2.0  # from a cancellation until a job that only looks is ended without its generator
 BEAT_SECONDS = 3.0  # five signs of life within jobs.DEAD_SECONDS
-TRIES = 5  # to write down how a job ended, a second apart, where the database does not answer
+TRIES = 5  # to write down the last snapshot and how a job ended, a second apart, if the database does not answer
 
 STOPPED = "The worker was stopped."
 CANCELLED = "Cancelled before its end."
@@ -53,12 +54,16 @@ class Outcome:
 def run(job: Job, work: Work, kind: Kind, owner: str, stop: threading.Event) -> Outcome:
     """Run a job that the worker `owner` has claimed, until its end or `stop`; returns when that is written down.
 
-    `stop` and a cancellation are heeded whenever the generator yields. Raises nothing that a kind raises.
+    `stop` and a cancellation are heeded whenever the generator yields. A kind that changes nothing may be cancelled
+    while it waits for a server that does not answer: what is to be known of it is known already. Raises nothing that
+    a kind raises.
     """
     keeper = _Keeper(work.store, job.id, owner, kind)
-    with _Pulse(work.store, job.id, owner) as pulse:
+    with _Pulse(work.store, job.id, owner, kind) as pulse:
         ending = _Ending(pulse, stop)
         outcome = _guarded(job, lambda: _kept(job, work, kind, keeper, ending))
+        if pulse.ended_alone:
+            return Outcome("cancelled")
         write_down(job, work.store, owner, outcome, stop)
     return outcome
 
@@ -89,7 +94,9 @@ def _guarded(job: Job, drive: Callable[[], Outcome]) -> Outcome:
 def _kept(job: Job, work: Work, kind: Kind, keeper: _Keeper, ending: _Ending) -> Outcome:
     """Whatever the outcome, the last snapshot is readable afterwards."""
     outcome = _audited(job, work, kind, keeper, ending)
-    keeper.save()
+    for _ in range(TRIES):
+        if keeper.save() or ending.stop.wait(1.0):
+            break
     return outcome
 
 
@@ -154,10 +161,10 @@ class _Keeper:
         if time.monotonic() >= self._not_before:
             self.save()
 
-    def save(self) -> None:
-        """Keep the last snapshot if it is not kept yet; where the database does not answer, later."""
+    def save(self) -> bool:
+        """Keep the last snapshot if it is not kept yet; False where the database does not answer."""
         if self.last is None or self.last is self._saved:
-            return
+            return True
         begun = time.monotonic()
         text, progress = text_of(self._kind, self.last), progress_of(self.last.progress)
         try:
@@ -167,18 +174,22 @@ class _Keeper:
             pass  # the log has it, the next one may succeed, and what was found is not lost by it
         ended = time.monotonic()
         self._not_before = max(begun + SAVE_SECONDS, ended + (ended - begun) * (1 / SAVE_SHARE - 1))
+        return self._saved is self.last
 
 
 class _Pulse:
     """Signs of life from a thread of its own, however long the generator takes for a step; and what is asked of us."""
 
-    def __init__(self, store: Store, job_id: int, owner: str) -> None:
+    def __init__(self, store: Store, job_id: int, owner: str, kind: Kind) -> None:
         self._store = store
         self._job_id = job_id
         self._owner = owner
+        self._kind = kind
+        self._cancelled_at: float | None = None
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._follow, name=f"pulse of job {job_id}", daemon=True)
         self.order: Order = "go on"
+        self.ended_alone = False
 
     def __enter__(self) -> _Pulse:
         self._thread.start()
@@ -195,10 +206,21 @@ class _Pulse:
             ask = jobs.beat if due else jobs.order
             try:
                 self.order = ask(self._store, self._job_id, self._owner)
+                self._heed()
             except StoreError:
                 continue  # the log has it; a database that comes back within DEAD_SECONDS finds us alive
             if due:
                 beaten = time.monotonic()
+
+    def _heed(self) -> None:
+        """End a cancelled job whose generator does not yield. Not one that changes a cache: how far is it by now?"""
+        if self.order != "cancel" or self._kind.changes:
+            return
+        now = time.monotonic()
+        self._cancelled_at = self._cancelled_at or now
+        if now - self._cancelled_at >= PATIENCE_SECONDS:
+            self.ended_alone = jobs.end(self._store, self._job_id, self._owner, "cancelled")
+            self.order = "lost"
 
 
 @dataclass(frozen=True)

@@ -38,10 +38,11 @@ class _Consumer(Consumer):  # type: ignore[misc]
         pass
 
 
-def run(settings: Settings, stop: threading.Event | None = None, kinds: Mapping[str, Kind] = KINDS) -> None:
+def run(settings: Settings, stop: threading.Event | None = None, kinds: Mapping[str, Kind] = KINDS) -> bool:
     """Sample and work until SIGTERM, SIGINT or `stop`; returns within 2 s of it.
 
-    Signals are heeded when called in the main thread. Raises BadSettings and StoreError at the start.
+    True where a call to a server that does not answer is still under way: its threads would keep the process until
+    the time-out. Signals are heeded when called in the main thread. Raises BadSettings and StoreError at the start.
     """
     prepare_data_folder(settings)
     logging.getLogger("huey").setLevel(logging.WARNING)  # it tells of every periodic task, each minute
@@ -52,7 +53,7 @@ def run(settings: Settings, stop: threading.Event | None = None, kinds: Mapping[
         register(queue, store)
         _log.info("%s", opening(settings))
         sampler = Sampler(store, caches.values(), settings.sample_seconds)
-        _work(queue, sampler, Pool(store, caches, settings, kinds), stop or threading.Event())
+        return _work(queue, sampler, Pool(store, caches, settings, kinds), stop or threading.Event())
     finally:
         for cache in caches.values():
             cache.close()
@@ -68,7 +69,7 @@ def opening(settings: Settings) -> str:
     )
 
 
-def _work(queue: object, sampler: Sampler, pool: Pool, stop: threading.Event) -> None:
+def _work(queue: object, sampler: Sampler, pool: Pool, stop: threading.Event) -> bool:
     consumer = _Consumer(queue, workers=TASK_THREADS, max_delay=POLL_SECONDS, shutdown_timeout=STOP_SECONDS)
     with _signals() as received:
         consumer.start()
@@ -82,9 +83,10 @@ def _work(queue: object, sampler: Sampler, pool: Pool, stop: threading.Event) ->
         pool.ask_to_stop()
         sampler.stop()
         consumer.stop(graceful=True)
-        pool.finish(JOBS_SECONDS)
+        all_ended = pool.finish(JOBS_SECONDS)
         queue.storage.close()  # type: ignore[attr-defined]
     _log.info("Stopped.")
+    return not all_ended
 
 
 @contextmanager

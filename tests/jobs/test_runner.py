@@ -10,12 +10,13 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from sqlalchemy import update
 
 from dashboard.cache.connect import Cache
+from dashboard.cache.report import Snapshot
 from dashboard.cache.target import parse_target
 from dashboard.jobs import results, runner
 from dashboard.jobs.kind import Work
@@ -28,8 +29,9 @@ from dashboard.store.errors import StoreUnavailable
 from dashboard.store.jobs import Job
 from dashboard.store.schema import JobRow
 from tests.jobs.long_work import COUNT, KINDS, Counted
-from tests.programs import Running, environment, running, wait_until
-from tests.servers import HOST
+from tests.programs import CACHEDECK, Running, environment, running, wait_until
+from tests.servers import HOST, Server
+from tests.servers import running as server_running
 
 OWNER = "this worker"
 ENDLESS = {"steps": 1_000_000, "pause": 0.01}
@@ -169,6 +171,34 @@ class TestHowItEnds:
         found = snapshot(work.store, job)
         assert found
         assert found.progress.examined < 1_000_000
+
+    @pytest.mark.usefixtures("quick_looks")
+    def test_cancelled_while_it_waits_for_a_server_that_does_not_answer(
+        self, work: Work, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(runner, "PATIENCE_SECONDS", 0.1)
+        job = asked(work.store, steps=2, hang=1000)
+        threading.Thread(target=ran, args=(work, job), daemon=True).start()
+        until_first_snapshot(work.store, job, 10)
+        jobs.request_cancel(work.store, job.id)
+        ended = until(work.store, job, lambda found: not found.open, 10)
+        assert (ended.state, ended.cancelling) == ("cancelled", False)
+        assert snapshot(work.store, job)
+
+    @pytest.mark.usefixtures("quick_looks")
+    def test_a_change_is_cancelled_only_when_it_says_how_far_it_is(
+        self, work: Work, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(runner, "PATIENCE_SECONDS", 0.0)
+        job = asked(work.store, "change", steps=2, hang=1)
+        thread = threading.Thread(target=ran, args=(work, job))
+        thread.start()
+        until_first_snapshot(work.store, job, 10)
+        jobs.request_cancel(work.store, job.id)
+        thread.join(20)
+        assert seen(work.store, job).state == "cancelled"
+        (entry,) = audit.search(work.store, audit.Filters(action="keys.count"))
+        assert entry.after["counted"] == 2
 
     def test_interrupted_by_a_stop_which_closes_the_generator(self, work: Work, tmp_path: Path) -> None:
         stop = threading.Event()
@@ -436,3 +466,69 @@ class TestRealWorkers:
         assert written(store, job) == "interrupted"
         assert seen(store, job).error == runner.STOPPED
         assert "Traceback" not in process.output()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with server_running("--enable-debug-command", "yes") as server, closing(server.client()) as client:
+        client.execute_command("DEBUG", "POPULATE", 300_000, "api:user", 20)
+        yield server
+
+
+class TestRealAnalyses:
+    """`cachedeck worker` itself, with the kind that operators use most."""
+
+    SLOWLY: ClassVar[dict[str, Any]] = {"selection": {}, "share": 0.05, "replicas": False}
+
+    @contextmanager
+    def worker(self, tmp_path: Path, server: Server) -> Iterator[Running]:
+        variables = environment(tmp_path, CACHEDECK_CACHES=f"main={server.url}?timeout=60")
+        with running([*CACHEDECK, "worker"], variables) as process:
+            process.has_said("Sampling main")
+            yield process
+
+    def test_a_killed_worker_s_analysis_is_interrupted_and_can_be_started_again(
+        self, store: Store, tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job = start(store, "main", "analysis", self.SLOWLY, "otto", "local")
+        with self.worker(tmp_path, server) as process:
+            assert until_first_snapshot(store, job, 30).progress
+            os.kill(process.pid, signal.SIGKILL)
+            process.end()
+        with monkeypatch.context() as patch:
+            patch.setattr(jobs, "DEAD_SECONDS", 0.5)
+            assert until(store, job, lambda one: not one.open, 20).state == "interrupted"
+        found = results.snapshot(store, seen(store, job))
+        assert isinstance(found, Snapshot)
+        assert 0 < found.progress.share < 1
+        again = start(store, "main", "analysis", {**job.arguments, "share": 1.0}, "otto", "local")
+        with self.worker(tmp_path, server):
+            ended = until(store, again, lambda one: not one.open, 60)
+        assert ended.state == "finished"
+        found = results.snapshot(store, ended)
+        assert isinstance(found, Snapshot)
+        assert found.report.keys == (300_000, 300_000, 300_000)
+
+    def test_it_is_cancelled_and_its_estimates_stay(self, store: Store, tmp_path: Path, server: Server) -> None:
+        job = start(store, "main", "analysis", self.SLOWLY, "otto", "local")
+        with self.worker(tmp_path, server):
+            until_first_snapshot(store, job, 30)
+            jobs.request_cancel(store, job.id)
+            assert until(store, job, lambda one: not one.open, 30).state == "cancelled"
+        found = results.snapshot(store, seen(store, job))
+        assert isinstance(found, Snapshot)
+        assert not found.report.keys.exact
+
+    def test_a_call_that_hangs_does_not_keep_a_stopped_worker(
+        self, store: Store, tmp_path: Path, server: Server
+    ) -> None:
+        job = start(store, "main", "analysis", self.SLOWLY, "otto", "local")
+        with self.worker(tmp_path, server) as process:
+            until_first_snapshot(store, job, 30)
+            server.process.send_signal(signal.SIGSTOP)
+            try:
+                process.process.send_signal(signal.SIGTERM)
+                assert process.end(30) == 0  # the call itself takes 60 s
+            finally:
+                server.process.send_signal(signal.SIGCONT)
+        assert written(store, job) == "interrupted"
