@@ -23,9 +23,10 @@ from dashboard.cache.keys import keeps_frequency
 from dashboard.cache.position import Position
 from dashboard.cache.progress import Progress
 from dashboard.cache.report import Snapshot
-from dashboard.cache.reporting import Reporter, Stratum
+from dashboard.cache.reporting import Reporter
 from dashboard.cache.rules import Rule
 from dashboard.cache.selection import Selection
+from dashboard.cache.strata import Stratum
 from dashboard.cache.sums import Question, Sums
 from dashboard.cache.tally import Tally
 from dashboard.cache.values_script import scripting

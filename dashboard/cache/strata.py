@@ -1,0 +1,163 @@
+"""The servers of a cache as strata of one population, and how a figure of all of them is estimated. Pure.
+
+Of each server it is known how many keys it has and how many of them were examined. A figure is estimated for
+each by itself and then added up (estimate.sum_of).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from dashboard.cache import size_buckets
+from dashboard.cache.estimate import NOTHING, Estimate, count_from_sample, exactly, sum_of, total_from_sample
+from dashboard.cache.slots import BUCKETS
+from dashboard.cache.sums import NO_TTL, ROW_WIDTH
+from dashboard.cache.tally import SIZE_WIDTH, Lumps, Row, Tally
+
+ENOUGH_BATCHES = 10  # fewer say nothing about how unevenly keys come
+_SQUARES = tuple(size_buckets.middle_of(bucket) ** 2 for bucket in range(SIZE_WIDTH // 2))
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """One server: what was seen of it, how many keys were examined, and how many it has. Ended: it is through.
+
+    What is worked out from the tally is worked out once: it must not grow while this is looked at.
+    """
+
+    tally: Tally
+    examined: int
+    population: int
+    ended: bool
+
+    @property
+    def size(self) -> int:
+        """Keys of the population; as many as were examined at the end, else one more at the least."""
+        return self.examined if self.ended else max(self.population, self.examined + 1)
+
+    @property
+    def weight(self) -> float:
+        """How many keys one that was seen stands for."""
+        return self.size / self.examined if self.examined else 0.0
+
+    @cached_property
+    def cells(self) -> Mapping[int, Mapping[int, int]]:
+        """Row -> slot -> keys seen."""
+        return _by_row(self.tally.cells, ROW_WIDTH)
+
+    @cached_property
+    def sizes(self) -> Mapping[int, Mapping[int, int]]:
+        """Row -> size bucket -> keys seen."""
+        return _by_row(self.tally.sizes, SIZE_WIDTH)
+
+    @cached_property
+    def _squares(self) -> Mapping[int, float]:
+        return {
+            number: sum(keys * _SQUARES[bucket] for bucket, keys in sizes.items())
+            for number, sizes in self.sizes.items()
+        }
+
+    def squares(self, row: Row) -> float:
+        """The sum of squares of a row's sizes, from their buckets: right to within a few per cent."""
+        return sum(self._squares.values()) if row is self.tally.whole else self._squares.get(row.id, 0.0)
+
+    @cached_property
+    def usual_effect(self) -> float:
+        """The design effect of the largest namespace, for figures that have none of their own."""
+        rows = self.tally.rows.values()
+        return self.keys_effect(max(rows, key=lambda row: row.keys)) if rows else 1.0
+
+    def keys_effect(self, row: Row) -> float:
+        """The design effect of a row's count."""
+        share = min(row.keys / self.tally.visited, 1.0) if self.tally.visited else 0.0
+        return self._effect(row.keys, share * (1 - share) / max(self.tally.visited, 1), row.lumps)
+
+    def _effect(self, total: float, variance: float, lumps: Lumps) -> float:
+        """How many times larger the variance between batches is than `variance`, that of a random sample's mean.
+
+        The ratio estimator's variance over batches as clusters (Cochran, Sampling Techniques, 1977, 9A.1).
+        """
+        tally = self.tally
+        if self.ended or tally.batches < ENOUGH_BATCHES or variance <= 0 or not tally.visited:
+            return 1.0
+        ratio = total / tally.visited
+        deviation = lumps.squares - 2 * ratio * lumps.cross + ratio * ratio * tally.visited_squares
+        between = deviation / (tally.batches - 1) * tally.batches / tally.visited**2
+        return max(between / variance, 1.0)
+
+    def count(self, hits: float, effect: float | None = None) -> Estimate:
+        """Keys with a property that `hits` of those seen have."""
+        if self.ended:
+            return exactly(hits)
+        return count_from_sample(hits, self.examined, self.size, self.usual_effect if effect is None else effect)
+
+    def total(self, row: Row) -> Estimate:
+        """The bytes of a row."""
+        if self.ended:
+            return exactly(row.memory)
+        n, squares = max(self.tally.visited, 1), self.squares(row)
+        variance = max(squares / n - (row.memory / n) ** 2, 0.0) / n
+        effect = self._effect(row.memory, variance, row.memory_lumps)
+        return total_from_sample(row.memory, squares, self.examined, self.size, effect)
+
+    def part(self, memory: float, row: Row) -> Estimate:
+        """Some of a row's bytes, whose sizes are taken for as uneven as all of them."""
+        if self.ended:
+            return exactly(memory)
+        share = memory / row.memory if row.memory else 0.0
+        return total_from_sample(memory, self.squares(row) * share, self.examined, self.size, self.usual_effect)
+
+    def ttl_buckets(self, row: Row) -> list[int]:
+        """Keys of a row seen in each TTL bucket."""
+        buckets = list(row.ttl)
+        for slot, keys in self.cells.get(row.id, {}).items():
+            if slot != NO_TTL:
+                buckets[BUCKETS[slot]] += keys
+        return buckets
+
+    def without_ttl(self, row: Row) -> int:
+        """Keys of a row seen that never expire."""
+        return self.cells.get(row.id, {}).get(NO_TTL, 0)
+
+
+Rows = Sequence[tuple[Stratum, Row]]
+"""One namespace, or the whole, on each server that has it."""
+
+
+def whole(strata: Sequence[Stratum]) -> Rows:
+    return [(one, one.tally.whole) for one in strata]
+
+
+def rows_of(strata: Sequence[Stratum], name: bytes) -> Rows:
+    return [(one, one.tally.rows[name]) for one in strata if name in one.tally.rows]
+
+
+def keys_of(rows: Rows) -> Estimate:
+    return add(one.count(row.keys, one.keys_effect(row)) for one, row in rows)
+
+
+def memory_of(rows: Rows) -> Estimate:
+    return add(one.total(row) for one, row in rows)
+
+
+def without_memory_of(rows: Rows) -> Estimate:
+    return add(one.part(row.without_memory, row) for one, row in rows)
+
+
+def add(parts: Iterable[Estimate]) -> Estimate:
+    """The sum, with its interval; of nothing, nothing."""
+    found = list(parts)
+    return sum_of(found) if found else NOTHING
+
+
+def _by_row(table: Mapping[int, int], width: int) -> dict[int, dict[int, int]]:
+    rows: dict[int, dict[int, int]] = {}
+    for code, keys in table.items():
+        number, rest = divmod(code, width)
+        row = rows.get(number)
+        if row is None:
+            row = rows[number] = {}
+        row[rest] = keys
+    return rows
