@@ -31,6 +31,11 @@ def figure(one: Estimate | None) -> Figure:
     return {"value": round(one.value), "low": math.floor(one.low), "high": high}
 
 
+def tells_ttl(report: Report) -> bool:
+    """Whether the server told TTLs at all: where it did not, no key is known to be without one."""
+    return bool(report.ttl) or not report.keys.high
+
+
 def of_progress(progress: Progress) -> dict[str, Any]:
     """How far the walk got and what it cost."""
     return {
@@ -57,13 +62,13 @@ def of_report(report: Report, top: int | None) -> dict[str, Any]:
         "started_at": report.started_at,
         "keys": figure(report.keys),
         "memory": figure(report.memory),
-        "without_ttl": figure(report.without_ttl),
+        "without_ttl": figure(report.without_ttl) if tells_ttl(report) else None,
         "without_ttl_memory": figure(report.without_ttl_memory),
         "sizes": _sizes(report.sizes),
         "ttl": _groups(report.ttl),
         "types": _groups(report.types),
         "encodings": _groups(report.encodings),
-        "namespaces": [_namespace(row) for row in report.namespaces[:top]],
+        "namespaces": [_namespace(row, tells_ttl(report)) for row in report.namespaces[:top]],
         "namespaces_found": report.namespaces_found,
         "namespaces_bound": report.bound,
         "biggest": [_big(key) for key in report.biggest[:top]],
@@ -115,12 +120,12 @@ def _sizes(sizes: Sizes | None) -> dict[str, float] | None:
     }
 
 
-def _namespace(row: NamespaceRow) -> dict[str, Any]:
+def _namespace(row: NamespaceRow, tells_ttl: bool) -> dict[str, Any]:
     return {
         "name": row.name,
         "keys": figure(row.keys),
         "memory": figure(row.memory),
-        "without_ttl": figure(row.without_ttl),
+        "without_ttl": figure(row.without_ttl) if tells_ttl else None,
         "without_ttl_memory": figure(row.without_ttl_memory),
         "missed": row.missed,
         "example": row.example,

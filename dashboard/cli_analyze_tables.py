@@ -11,6 +11,7 @@ from dashboard.cache.design import DesignFinding
 from dashboard.cache.estimate import Estimate, exactly
 from dashboard.cache.progress import Progress
 from dashboard.cache.report import Group, NamespaceRow, Report
+from dashboard.cli_analyze_json import tells_ttl
 
 NAME_LIMIT = 100  # characters of a name that a line shows
 NOT_TOLD = "?"
@@ -41,11 +42,11 @@ def summary(report: Report) -> str:
     if not report.keys.high:
         return "No keys."
     memory = "" if report.memory is None else f", {size(report.memory)}"
-    without = f"{number(report.without_ttl)} never expire"
-    if report.without_ttl_memory is not None:
+    without = f"; {number(report.without_ttl)} never expire" if tells_ttl(report) else ""
+    if without and report.without_ttl_memory is not None:
         without += f" ({size(report.without_ttl_memory)})"
     noun = "key" if report.keys == exactly(1) else "keys"
-    return f"{number(report.keys)} {noun}{memory}; {without}."
+    return f"{number(report.keys)} {noun}{memory}{without}."
 
 
 def basis(progress: Progress) -> str:
@@ -111,7 +112,7 @@ Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 
 def _namespaces(report: Report, top: int) -> Table:
     head = ("keys", "memory", "mean", "p99", "without TTL", "namespace")
-    rows = [_namespace(row) for row in report.namespaces[:top]]
+    rows = [_namespace(row, tells_ttl(report)) for row in report.namespaces[:top]]
     left = report.namespaces_found - len(rows)
     if left > 0:
         bound = f", none of those not counted has more than {report.bound:,} keys" if report.bound else ""
@@ -119,9 +120,10 @@ def _namespaces(report: Report, top: int) -> Table:
     return head, rows
 
 
-def _namespace(row: NamespaceRow) -> tuple[str, ...]:
+def _namespace(row: NamespaceRow, told: bool) -> tuple[str, ...]:
     mean, p99 = (_size(row.sizes.mean), _size(row.sizes.p99)) if row.sizes else (NOT_TOLD, NOT_TOLD)
-    return number(row.keys), size(row.memory), mean, p99, number(row.without_ttl), _name(row.name)
+    without = number(row.without_ttl) if told else NOT_TOLD
+    return number(row.keys), size(row.memory), mean, p99, without, _name(row.name)
 
 
 def _groups(head: str, groups: Sequence[Group]) -> Table:

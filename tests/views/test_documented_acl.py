@@ -12,7 +12,9 @@ import redis
 from flask import Flask
 
 from dashboard.cache import keys, values
+from dashboard.cache.analysis import analyze
 from dashboard.cache.connect import Cache
+from dashboard.cache.estimate import exactly
 from dashboard.cache.search import search
 from dashboard.cache.selection import Selection
 from dashboard.cache.target import parse_target, parse_targets
@@ -100,6 +102,15 @@ def test_it_shows_values(cache: Cache, key: str) -> None:
     found = values.page(cache, key.encode(), type=row.type)
     assert isinstance(found, ValuePage)
     assert found.notes == ()
+
+
+def test_it_allows_a_whole_analysis(cache: Cache) -> None:
+    *_, last = analyze(cache, Selection())
+    assert last.progress.complete
+    assert (last.report.missing, last.report.notes, last.report.method) == ((), (), "script")
+    assert last.report.keys == exactly(3)
+    assert last.report.memory is not None
+    assert {group.name for group in last.report.types} == {"list", "hash", "string"}
 
 
 def test_it_allows_what_operators_do(cache: Cache) -> None:
