@@ -82,9 +82,7 @@ def _biggest(strata: Sequence[Stratum]) -> Iterator[BigKey]:
 def _rules(strata: Sequence[Stratum], rules: Sequence[Rule]) -> Iterator[RuleRow]:
     for place, rule in enumerate(rules):
         standing = [(one, one.tally.standing[place]) for one in strata if one.tally.standing]
-        inside, below, above, without = (
-            add(one.count(counts[which]) for one, counts in standing) for which in range(4)
-        )
+        places = (add(one.count(counts[which]) for one, counts in standing) for which in range(4))
         longest = max((counts[4] for _, counts in standing), default=-1)
         yield RuleRow(
             rule.id,
