@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from dashboard.cache.estimate import NOTHING
+from dashboard.cache.estimate import NOTHING, Estimate
 from dashboard.cache.key_token import printable
 from dashboard.cache.report import BigKey, Report, RuleRow
 from dashboard.cache.report_expiry import expiry, found_cliffs, seen_in_slots
@@ -82,7 +82,7 @@ def _biggest(strata: Sequence[Stratum]) -> Iterator[BigKey]:
 def _rules(strata: Sequence[Stratum], rules: Sequence[Rule]) -> Iterator[RuleRow]:
     for place, rule in enumerate(rules):
         standing = [(one, one.tally.standing[place]) for one in strata if one.tally.standing]
-        places = (add(one.count(counts[which]) for one, counts in standing) for which in range(4))
+        inside, below, above, without = (_placed(standing, which) for which in range(4))
         longest = max((counts[4] for _, counts in standing), default=-1)
         yield RuleRow(
             rule.id,
@@ -90,6 +90,13 @@ def _rules(strata: Sequence[Stratum], rules: Sequence[Rule]) -> Iterator[RuleRow
             rule.low,
             rule.high,
             rule.reason,
-            *places,
-            longest=longest / 1000 if longest >= 0 else None,
+            inside,
+            below,
+            above,
+            without,
+            longest / 1000 if longest >= 0 else None,
         )
+
+
+def _placed(standing: Sequence[tuple[Stratum, Sequence[int]]], which: int) -> Estimate:
+    return add(one.count(counts[which]) for one, counts in standing)
