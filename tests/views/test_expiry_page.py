@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import closing
 from dataclasses import replace
 from html import unescape
 
@@ -15,6 +16,7 @@ from dashboard.cache.estimate import exactly
 from dashboard.cache.report import OTHER, Cliff, NamespaceRow, RuleRow
 from dashboard.cache.selection import Selection
 from dashboard.store.engine import Store
+from tests.servers import Server
 from tests.snapshots import CLIFF_SECONDS, KINDS, keep, snapshot
 from tests.views.conftest import by_htmx
 from tests.views.test_analyses import words
@@ -57,7 +59,9 @@ class TestAnswer:
         keep(store, snapshot(0.05, started=time.time(), ended=False), state="running")
         assert "about 12 400 keys" in answer(shown(viewer))
 
-    def test_without_an_analysis_it_knows_nothing(self, viewer: FlaskClient) -> None:
+    def test_without_an_analysis_it_knows_nothing(self, viewer: FlaskClient, valkey: Server) -> None:
+        with closing(valkey.client()) as client:
+            client.set("a", "1")
         assert answer(shown(viewer)) == "When these keys expire is not known yet."
 
     def test_a_cache_in_which_all_keys_have_a_ttl(self, viewer: FlaskClient, store: Store) -> None:
@@ -66,7 +70,14 @@ class TestAnswer:
 
 
 class TestEmpty:
-    def test_never_analysed(self, viewer: FlaskClient) -> None:
+    def test_an_empty_cache_needs_no_analysis(self, viewer: FlaskClient) -> None:
+        page = shown(viewer)
+        assert answer(page) == "This cache is empty: nothing expires."
+        assert "This cache is empty" in page.partition('class="empty')[2]
+
+    def test_never_analysed(self, viewer: FlaskClient, valkey: Server) -> None:
+        with closing(valkey.client()) as client:
+            client.set("a", "1")
         assert "Nothing is known of these keys' expiry yet" in shown(viewer)
 
     def test_nothing_exists(self, viewer: FlaskClient, store: Store) -> None:
