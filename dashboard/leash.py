@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
 import sys
 
@@ -27,6 +28,8 @@ def die_with_parent(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    # leash.py PARENT PROGRAM ARGUMENT...: becomes the program, tied to the parent.
+    # leash.py PARENT PROGRAM ARGUMENT...: becomes the program, tied to the parent. It leaves no core file, which would
+    # hold what it had in memory.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     die_with_parent(int(sys.argv[1]))
     os.execv(sys.argv[2], sys.argv[2:])  # noqa: S606  (our own command: private_server.py)

@@ -95,7 +95,7 @@ def test_what_has_changed_since_the_analysis_before(open_page: OpenPage, site: S
 def test_from_small_strings_to_what_hashes_would_save(open_page: OpenPage, shelf: None) -> None:
     page = open_page("/caches/herd/memory")
     analyse(page)
-    page.get_by_role("button", name="Measure api:name:* in hashes").click()
+    page.get_by_role("button", name="In hashes? Measure api:name:*").click()
     expect(page.locator("#answer")).to_have_text(
         re.compile(r"Hashes would save \d\d[\d.]*.%, .*of the whole namespace: .*measured with 4.000 keys\.")
     )
@@ -110,7 +110,7 @@ def test_a_viewer_sees_the_figures_and_may_start_nothing(open_page: OpenPage, sh
     analyse(open_page("/caches/herd/memory"))
     page = open_page("/caches/herd/memory", Role.VIEWER)
     expect(page.locator("#namespaces")).to_contain_text("api:name:*")
-    expect(page.get_by_role("button", name=re.compile("Analyse|in hashes"))).to_have_count(0)
+    expect(page.get_by_role("button", name=re.compile("Analyse|In hashes"))).to_have_count(0)
 
 
 def test_no_label_of_an_area_leaves_it_at_any_width(open_page: OpenPage, shelf: None) -> None:
@@ -134,6 +134,6 @@ def test_memory_works_without_javascript(open_page: OpenPage, site: Site, shelf:
     analyse(open_page("/caches/herd/memory"))
     page = open_page("/caches/herd/memory", java_script_enabled=False)
     expect(page.locator("#answer")).to_contain_text("never expires")
-    page.get_by_role("link", name="Analyse only api:name:*").click()
+    page.get_by_role("link", name="Only these: api:name:*").click()
     expect(page.get_by_label("Pattern")).to_have_value("api:name:*")
     expect(page.locator(STATUS)).to_contain_text("Not analysed yet.")

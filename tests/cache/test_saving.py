@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -223,6 +224,8 @@ def test_the_private_server_is_nobodys_but_ours() -> None:
     with private_server({}) as server:
         assert server.folder.stat().st_mode & 0o777 == 0o700
         assert {path.name for path in server.folder.iterdir()} == {"s"}, "its socket, no configuration, no data"
+        limits = Path(f"/proc/{server.pid}/limits").read_text()
+        assert re.search(r"Max core file size +0 +0 ", limits), "a crash would leave the values in a file"
         command = Path(f"/proc/{server.pid}/cmdline").read_bytes()
         assert server._client.connection_pool.connection_kwargs["password"].encode() not in command
         listening = Path(f"/proc/{server.pid}/net/tcp").exists() and server.execute("CONFIG", "GET", "port")
