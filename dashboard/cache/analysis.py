@@ -35,6 +35,7 @@ from dashboard.cache.watch import Limits
 PATIENCE_SECONDS = 30.0  # a failover takes a cluster or a sentinel some seconds
 ALL_ASKED = 100_000  # keys up to which OBJECT is asked for each; beyond, for one in SOME_ASKED
 SOME_ASKED = 8
+FIRST_COUNT = 60  # the first call names nearly all of its keys, as none of them is known to be small
 SNAPSHOT_SHARE = 0.1  # of the time at most, for making snapshots
 
 
@@ -78,7 +79,9 @@ class _Analysis:
         self._reporter = Reporter(self._question, self._started, missing, self._method)
 
     def snapshots(self) -> Iterator[Snapshot]:
-        budget = replace(self._options.budget, ahead=True, watched=True, patience=PATIENCE_SECONDS, first_count=250)
+        budget = replace(
+            self._options.budget, ahead=True, watched=True, patience=PATIENCE_SECONDS, first_count=FIRST_COUNT
+        )
         walking = govern(
             self._cache,
             self._visit,

@@ -9,6 +9,8 @@ FIRST_COUNT = 100  # a page of keys; the first call cannot know yet what a batch
 MOST_COUNT = 20_000  # beyond it a call's cost is all in the keys, so nothing is gained
 LEAST_COUNT = 10
 GROWTH = 2.0  # how far one batch may differ from the one before: a single slow call proves little
+AIM = 0.8  # of the time that a call may take: keys differ, and a batch of dear ones should keep within it too
+FORGETTING = 0.3  # how much the last call tells of what a key costs, where it was cheaper than those before
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Governor:
         self._budget = budget
         self.round_trip = round_trip
         self.count = budget.first_count
+        self._cost = 0.0  # seconds of the server for one key
         self.due = 0.0
         self.calls = 0
         self.busy = 0.0
@@ -59,7 +62,9 @@ class Governor:
         self.calls += 1
         self.busy += held
         self.longest = max(self.longest, held)
-        wanted = count * (self._budget.hold_ms / 1000) / held
+        cost = held / count
+        self._cost = max(cost, self._cost + FORGETTING * (cost - self._cost))
+        wanted = AIM * self._budget.hold_ms / 1000 / self._cost
         self.count = int(min(max(wanted, count / GROWTH, LEAST_COUNT), count * GROWTH, MOST_COUNT))
         ended = time.perf_counter() if ended is None else ended
         self.due = ended + held * (1 - self._budget.share) / self._budget.share

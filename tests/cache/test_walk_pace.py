@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from dashboard.cache.governor import MOST_COUNT, Budget, Governor
+from dashboard.cache.governor import AIM, MOST_COUNT, Budget, Governor
 
 
 def test_a_batch_grows_while_calls_are_cheap_but_only_twofold() -> None:
@@ -34,7 +34,23 @@ def test_a_steady_cost_leads_to_the_time_that_one_call_may_hold() -> None:
     cost = 0.000_001  # seconds for each key
     for _ in range(20):
         governor.measured(governor.count * cost, governor.count)
-    assert governor.count == 2000
+    assert governor.count == AIM * 2000
+
+
+def test_one_dear_call_makes_the_next_ones_small_and_cheap_ones_make_them_large_slowly() -> None:
+    governor = Governor(Budget(hold_ms=1.0))
+    for _ in range(20):
+        governor.measured(governor.count * 1e-6, governor.count)
+    usual = governor.count
+    governor.measured(usual * 1.5e-6, usual)
+    sizes = [governor.count]
+    for _ in range(30):
+        governor.measured(governor.count * 1e-6, governor.count)
+        sizes.append(governor.count)
+    assert sizes[0] < usual * 0.7
+    assert sizes == sorted(sizes)
+    assert sizes[1] < usual
+    assert sizes[-1] == pytest.approx(usual, rel=0.05)
 
 
 @pytest.mark.parametrize(("share", "rest"), [(0.5, 0.2), (0.25, 0.6), (1.0, 0.0)])
