@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -145,6 +146,19 @@ def test_conditions_are_kept(shop: Cache, site: Site) -> None:
     assert len(_all(shop, Selection(b"*", type="hash"))) == 20
     assert len(_all(shop, Selection(b"*", type="HASH", ttl="none"))) == 20
     assert _all(shop, Selection(b"*", type="hash", ttl="any")) == []
+
+
+def test_ranges_instants_and_sizes_are_conditions_too(shop: Cache, site: Site) -> None:
+    small, large = [b"s:%d" % number for number in range(200)], [b"l:%d" % number for number in range(200)]
+    site.fill(small, b"v", ttl=100)
+    site.fill(large[:100], b"v" * 3000, ttl=1000)
+    site.fill(large[100:], b"v" * 3000)
+    now = int(time.time())
+    assert sorted(_all(shop, Selection(ttl="60-120"))) == sorted(small)
+    assert sorted(_all(shop, Selection(b"*", ttl=f"@{now + 900}-{now + 1100}"))) == sorted(large[:100])
+    assert sorted(_all(shop, Selection(size=">2000"))) == sorted(large)
+    assert sorted(_all(shop, Selection(b"l*", "string", "none", ">2000"))) == sorted(large[100:])
+    assert _all(shop, Selection(b"s*", size=">2000")) == []
 
 
 def test_a_key_that_vanishes_before_its_row_is_read_is_not_counted(
