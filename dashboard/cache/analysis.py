@@ -179,6 +179,8 @@ class _Analysis:
         notes = []
         if self._refusal:
             notes.append(f"The script was refused ({self._refusal}), so keys are asked about by pipelines.")
+        if self._options.replicas:
+            notes.append(self._where_asked())
         refused = sum(one.tally.refused for one in strata)
         if refused:
             notes.append(f"{refused:,} keys are left out: Cachedeck's user has no permission for them.")
@@ -193,6 +195,16 @@ class _Analysis:
                 "way. SCAN shows what was there all the time at least once; what came or went may be in or not."
             )
         return notes
+
+    def _where_asked(self) -> str:
+        """Which servers answered for their primaries."""
+        primaries = {node.name for node in self._cache.primaries()}
+        asked = sorted(name for name in self._tallies if name not in primaries)
+        own = sorted(name for name in self._tallies if name in primaries)
+        if not asked:
+            return "No replica is in step with its primary, so primaries were asked."
+        sentence = f"Counted on replicas ({', '.join(asked)}), which may be a moment behind."
+        return f"{sentence} Without a replica, and so asked themselves: {', '.join(own)}." if own else sentence
 
 
 def _question(cache: Cache, selection: Selection, options: Options, capabilities: Capabilities) -> Question:
