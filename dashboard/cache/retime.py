@@ -1,7 +1,8 @@
 """Retiming: give the keys of a selection other TTLs, after a dry run that says what this would do.
 
 Both are generators of snapshots over one governed walk. SCAN shows a key twice now and then, while a hash table
-shrinks: jitter is then applied to it twice. Into a range, and to the earlier side, nothing goes wrong by that.
+shrinks (3 of 100,000 keys when nine tenths of a million were deleted meanwhile): jitter is then applied to it
+twice, and it counts twice. Into a range, and to the earlier side, nothing goes wrong by that.
 """
 
 from __future__ import annotations
