@@ -12,7 +12,7 @@ from dashboard.cache import slots
 from dashboard.cache.cliffs import smoothed_peak
 from dashboard.cache.estimate import Estimate
 from dashboard.cache.fold import pattern_of
-from dashboard.cache.forecast import Forecast, Series, forecast
+from dashboard.cache.forecast import Series, forecast
 from dashboard.cache.key_token import from_printable, printable
 from dashboard.cache.report import OTHER, Cliff, Group, NamespaceRow, Report, RuleRow
 from dashboard.cache.selection import BadSelection, Selection
@@ -44,7 +44,7 @@ class Ahead:
 
 @dataclass(frozen=True)
 class Chart:
-    """One forecast, drawn: keys, and bytes below where the server tells sizes. marks: epoch seconds of its quarters."""
+    """One forecast, drawn: keys, and bytes below where the server tells sizes. marks: seconds to its quarters."""
 
     series: Series
     keys: Columns
@@ -83,7 +83,7 @@ def figures(cache: str, selection: Selection, report: Report, now: float) -> dic
         "past": sum(cliff.at + cliff.seconds <= now for cliff in report.cliffs),
         "distribution": _distribution(cache, selection, report),
         "forecast": ahead,
-        "charts": tuple(_chart(series, ahead, coming) for series in ahead.series),
+        "charts": tuple(_chart(series, coming) for series in ahead.series),
         "rate": _rate_now(cache),
         "namespaces": tuple(_namespace(cache, selection, row) for row in _worth_a_row(report)),
         "rules": tuple(_rule(cache, row) for row in report.rules if _matches(row)),
@@ -191,7 +191,7 @@ def _glob(name: str) -> str:
 # What expires when
 
 
-def _chart(series: Series, ahead: Forecast, coming: tuple[Ahead, ...]) -> Chart:
+def _chart(series: Series, coming: tuple[Ahead, ...]) -> Chart:
     marked = {index for index in range(len(series.bins)) if _has_cliff(series, index, coming)}
     words = [_words(series, index) + (": a cliff" if index in marked else "") for index in range(len(series.bins))]
     keys = columns([one.keys for one in series.bins], words, marked=marked)
@@ -201,7 +201,7 @@ def _chart(series: Series, ahead: Forecast, coming: tuple[Ahead, ...]) -> Chart:
         known = [Estimate(size or 0.0, size or 0.0, size or 0.0) for size in sizes]
         memory = columns(known, words, step=1024.0, least=1024.0)
     quarter = len(series.bins) * series.seconds / 4
-    return Chart(series, keys, memory, tuple(ahead.now + quarter * index for index in range(4)))
+    return Chart(series, keys, memory, tuple(quarter * index for index in range(4)))
 
 
 def _has_cliff(series: Series, index: int, coming: tuple[Ahead, ...]) -> bool:
