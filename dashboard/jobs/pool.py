@@ -105,12 +105,7 @@ class Pool:
         else:
             work = Work(self._caches[job.cache], self._settings, self._store)
             outcome = runner.run(job, work, kind, self.owner, self._stop)
+        seconds = f"{time.monotonic() - begun:.1f} s"
         _log.info(
-            "Job %d (%s on %s): %s after %.1f s. %s",
-            job.id,
-            job.kind,
-            job.cache,
-            outcome.state,
-            time.monotonic() - begun,
-            outcome.error,
+            "Job %d (%s on %s): %s after %s. %s", job.id, job.kind, job.cache, outcome.state, seconds, outcome.error
         )

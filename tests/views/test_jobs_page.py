@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import math
+import threading
 import time
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
+from dashboard.cache.estimate import Estimate
 from dashboard.cache.progress import Progress
 from dashboard.cache.report import Report, Snapshot
+from dashboard.jobs import results
+from dashboard.jobs.kind import Kind
 from dashboard.jobs.kinds import KINDS
 from dashboard.jobs.results import progress_of, text_of
+from dashboard.jobs.start import until_first_snapshot
 from dashboard.settings import Settings
 from dashboard.store import audit, jobs
 from dashboard.store.engine import Store
@@ -21,7 +29,7 @@ from dashboard.store.jobs import Job, State
 from dashboard.store.operators import Role
 from dashboard.store.schema import JobRow
 from tests.servers import Server
-from tests.views.conftest import NAMES, by_htmx, post, signed_in_client
+from tests.views.conftest import NAMES, by_htmx, deck_of, post, signed_in_client
 
 OWNER = "o" * 16
 SELECTION = {"pattern": "api:*"}
@@ -312,3 +320,76 @@ class TestRestart:
         path = f"/caches/main/keys?pattern=a&job={job.id}"
         answer = post(operator, f"/caches/main/jobs/{job.id}/restart", {"next": path})
         assert answer.location == f"/caches/main/keys?pattern=a&job={job.id + 1}"
+
+
+class TestAKindThatChangesTheCache:
+    """No kind of ours that changes keys is started again with a click; should one be, it is asked for as a change."""
+
+    @pytest.fixture
+    def changing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        kind = replace(KINDS["analysis"], name="change", title="Changing", audits="keys.change", role=Role.ADMIN)
+        monkeypatch.setitem(cast("dict[str, Kind]", KINDS), "change", kind)
+
+    def ended(self, store: Store, cache: str) -> Job:
+        job = jobs.create(store, cache, "change", {"selection": SELECTION}, "otto", "local")
+        jobs.claim(store, OWNER, [cache])
+        jobs.end(store, job.id, OWNER, "interrupted")
+        return job
+
+    @pytest.mark.usefixtures("changing")
+    def test_it_is_for_the_role_of_its_kind(self, operator: FlaskClient, admin: FlaskClient, store: Store) -> None:
+        job = self.ended(store, "main")
+        assert post(operator, f"/caches/main/jobs/{job.id}/restart").status_code == 403
+        assert "Start again" not in operator.get("/caches/main/jobs").text
+        assert "Start again…" in admin.get("/caches/main/jobs").text
+        assert post(admin, f"/caches/main/jobs/{job.id}/restart").status_code == 303
+        waiting = jobs.newest(store, "main")[0]
+        assert post(operator, f"/caches/main/jobs/{waiting.id}/cancellation").status_code == 403
+        assert state_of(store, waiting) == "queued"
+
+    @pytest.mark.usefixtures("changing")
+    def test_production_asks_for_its_name(
+        self, settings: Settings, make_app: Callable[[Settings], Flask], valkey: Server
+    ) -> None:
+        caches = Settings(caches=f"live={valkey.url}?environment=production").caches  # type: ignore[arg-type]
+        app = make_app(settings.model_copy(update={"caches": caches}))
+        store, admin = deck_of(app).store, signed_in_client(app, Role.ADMIN)
+        path = f"/caches/live/jobs/{self.ended(store, 'live').id}"
+        assert "Type live to go on" in admin.get(path).text
+        assert post(admin, f"{path}/restart", {"typed": "lve"}).status_code == 400
+        assert len(jobs.newest(store, "live")) == 1
+        assert post(admin, f"{path}/restart", {"typed": "live"}).status_code == 303
+        assert len(jobs.newest(store, "live")) == 2
+
+    @pytest.mark.usefixtures("changing")
+    def test_a_read_only_cache_refuses_it(
+        self, settings: Settings, make_app: Callable[[Settings], Flask], valkey: Server
+    ) -> None:
+        caches = Settings(caches=f"frozen={valkey.url}?read_only=yes").caches  # type: ignore[arg-type]
+        app = make_app(settings.model_copy(update={"caches": caches}))
+        store, admin = deck_of(app).store, signed_in_client(app, Role.ADMIN)
+        job = self.ended(store, "frozen")
+        assert post(admin, f"/caches/frozen/jobs/{job.id}/restart").status_code == 409
+        analysis = ended(store, cache="frozen")
+        assert post(admin, f"/caches/frozen/jobs/{analysis.id}/restart").status_code == 303
+
+
+class TestStarting:
+    def test_it_waits_a_moment_for_the_first_figures(self, app: Flask, store: Store) -> None:
+        job = made(store)
+        jobs.claim(store, OWNER, ["main"])
+        seen = Progress(1, total=10)
+        text = text_of(KINDS["analysis"], Snapshot(seen, Report(1.0)))
+        timer = threading.Timer(0.1, jobs.save, (store, job.id, OWNER, progress_of(seen), text))
+        timer.start()
+        found = until_first_snapshot(store, job, 20)
+        timer.join()
+        assert found.progress
+
+    def test_an_infinite_interval_comes_back(self, store: Store) -> None:
+        report = Report(1.0, memory=Estimate(0.0, 0.0, math.inf))
+        job = made(store)
+        jobs.claim(store, OWNER, ["main"])
+        jobs.save(store, job.id, OWNER, {}, text_of(KINDS["analysis"], Snapshot(Progress(), report)))
+        found = results.snapshot(store, job)
+        assert found == Snapshot(Progress(), report)
