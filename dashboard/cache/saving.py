@@ -138,7 +138,7 @@ def measure_saving(cache: Cache, options: Options) -> Iterator[SavingSnapshot]:
     began = time.monotonic()
     saving = _limits(cache, Saving(options.namespace, options.keys, "reading a sample"))
     sample = _Sample()
-    progress = Progress(total=options.sample)
+    progress = Progress(total=min(options.sample, round(options.keys.value) or options.sample))
 
     def snapshot() -> SavingSnapshot:
         return SavingSnapshot(replace(progress, elapsed=time.monotonic() - began), saving)
