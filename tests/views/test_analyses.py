@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from contextlib import closing
 from html import unescape
@@ -16,7 +17,7 @@ from dashboard.settings import Settings
 from dashboard.store import audit, jobs
 from dashboard.store.engine import Store
 from dashboard.store.operators import Role
-from tests.servers import Server
+from tests.servers import HOST, Server, running
 from tests.snapshots import keep, snapshot
 from tests.views.conftest import by_htmx, deck_of, post, signed_in_client
 
@@ -175,6 +176,13 @@ class TestStatus:
 
     def test_replicas_are_offered_only_where_there_are_some(self, operator: FlaskClient) -> None:
         assert "replica" not in status(operator)
+
+    def test_a_replica_may_be_asked_in_place_of_its_primary(self, operator: FlaskClient, valkey: Server) -> None:
+        with running("--replicaof", HOST, str(valkey.port)), closing(valkey.client()) as client:
+            deadline = time.monotonic() + 30
+            while not client.info("replication")["connected_slaves"] and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert 'name="replicas" value="1"> on the replica' in status(operator)
 
     def test_one_that_waits_says_so_and_asks_again(self, operator: FlaskClient, store: Store) -> None:
         job = keep(store, None, state="queued")
