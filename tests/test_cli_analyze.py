@@ -26,8 +26,8 @@ from dashboard.store import ttl_rules
 from dashboard.store.engine import open_store
 from tests.cache.broken import stopped
 from tests.cache.hostile_keys import HOSTILE
-from tests.programs import CACHEDECK, ROOT, environment
-from tests.servers import HOST, Cluster, Server, free_port, start_cluster
+from tests.programs import CACHEDECK, ROOT, environment, wait_until
+from tests.servers import HOST, Cluster, Server, free_port, running, start_cluster
 
 MANY = 60_000
 
@@ -237,6 +237,22 @@ def test_a_read_only_cache_can_be_analysed(shop: redis.Redis, valkey: Server, mo
     furnish(shop)
     monkeypatch.setenv("CACHEDECK_CACHES", f"shop={valkey.url}?read_only=yes")
     agrees(told(), Count(nodes(shop)))
+
+
+def test_replicas_are_asked_in_place_of_primaries(shop: redis.Redis, valkey: Server) -> None:
+    furnish(shop)
+    with running("--replicaof", f"{HOST} {valkey.port}") as server, server.client() as replica:
+        wait_until(lambda: _in_step(shop, replica), "the replica is in step")
+        count = Count(nodes(replica))  # a copy takes other memory than what has grown
+        replica.config_resetstat()
+        agrees(told("--replicas"), count)
+        assert replica.info("commandstats")["cmdstat_pttl"]["calls"] >= count.keys
+
+
+def _in_step(primary: redis.Redis, replica: redis.Redis) -> bool:
+    facts = primary.info("replication")
+    online = facts["connected_slaves"] == 1 and facts["slave0"]["state"] == "online"
+    return online and replica.dbsize() == primary.dbsize()
 
 
 def test_names_of_any_bytes_can_be_given_back(shop: redis.Redis) -> None:
