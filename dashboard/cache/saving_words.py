@@ -44,7 +44,7 @@ def losses(saving: Saving) -> tuple[str, ...]:
     told = "" if saving.told else "; the defaults, as this server does not tell its own"
     compact = (
         f"A hash is compact up to {count(saving.entries)} fields of at most {saving.value} bytes "
-        f"(hash-max-listpack-entries and -value{told}). Beyond that it is a table, which takes several times as much."
+        f"(hash-max-listpack-entries and -value{told}). Beyond that it becomes a table, which takes much more."
     )
     eviction = (
         f"Eviction takes a whole hash of {count(saving.fields)} entries at once, and knows only when the hash was "
