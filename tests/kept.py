@@ -30,7 +30,7 @@ SAVES = Saving(
 """5 000 of a million keys: 100 bytes as strings, 40 in hashes."""
 
 
-def keep_saving(store: Store, found: Saving, *, cache: str = "main", running: bool = False) -> Job:
+def keep_saving(store: Store, found: Saving, *, cache: str = "main", state: str = "finished") -> Job:
     """A saving as a worker leaves it in the store.
 
     It is put together under another cache's name, so that a worker which runs just now does not take it.
@@ -39,10 +39,10 @@ def keep_saving(store: Store, found: Saving, *, cache: str = "main", running: bo
     given = {**arguments(found.namespace, found.keys), "analysis": 1}
     job = jobs.create(store, apart, KIND.name, given, "otto", "127.0.0.1")
     jobs.claim(store, "worker", [apart])
-    progress = Progress(found.sampled, found.sampled, 3.0, ended=not running)
+    progress = Progress(found.sampled, found.sampled, 3.0, ended=state == "finished")
     jobs.save(store, job.id, "worker", progress_of(progress), text_of(KIND, SavingSnapshot(progress, found)))
-    if not running:
-        jobs.end(store, job.id, "worker", "finished")
+    if state != "running":
+        jobs.end(store, job.id, "worker", state)  # type: ignore[arg-type]
     with store.write() as session:
         session.execute(update(JobRow).where(JobRow.id == job.id).values(cache=cache))
     kept = jobs.get(store, job.id)

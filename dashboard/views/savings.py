@@ -62,7 +62,9 @@ def show(cache: str, job: int) -> ResponseReturnValue:
     }
     if saving:
         context |= {
-            "verdict": verdict(saving),
+            "verdict": verdict(saving)
+            if found.open or not saving.stage
+            else f"Not measured to the end: {found.state}.",
             "verdict_of_timed": verdict_of_timed(saving),
             "losses": losses(saving),
             "basis": basis(saving),

@@ -52,7 +52,7 @@ class TestTheAnswer:
         keep(store, snapshot(memory=False, missing=("MEMORY USAGE is denied: no sizes.",)))
         text = words(viewer.get(MEMORY).text)
         assert "are api:search:*" in text
-        assert "Sizes are not told here. MEMORY USAGE is denied: no sizes. This screen ranks by keys instead." in text
+        assert "Sizes are not told here. MEMORY USAGE is denied: no sizes." in text
 
     def test_before_any_analysis_it_promises_nothing(self, viewer: FlaskClient, store: Store) -> None:
         text = words(viewer.get(MEMORY).text)
@@ -294,10 +294,16 @@ class TestSavings:
 
     def test_while_it_is_measured_the_page_asks_again(self, viewer: FlaskClient, store: Store) -> None:
         going = replace(SAVES, stage="loading them as hashes", hashes=None)
-        found = keep_saving(store, going, running=True)
+        found = keep_saving(store, going, state="running")
         text = viewer.get(f"{SAVINGS}/{found.id}", headers=by_htmx(viewer)).text
         assert 'hx-trigger="every 1s"' in text
         assert "loading them as hashes" in text
+
+    def test_one_that_did_not_end_claims_no_result(self, viewer: FlaskClient, store: Store) -> None:
+        cut = keep_saving(store, replace(SAVES, stage="reading a sample", strings=None, hashes=None), state="cancelled")
+        text = words(viewer.get(f"{SAVINGS}/{cut.id}").text)
+        assert "Not measured to the end: cancelled." in text
+        assert "Being measured" not in text
 
     def test_an_analysis_is_no_saving(self, viewer: FlaskClient, store: Store) -> None:
         job = keep(store, snapshot())
