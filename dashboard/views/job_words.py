@@ -112,7 +112,8 @@ def _reached(job: Job, seen: Progress | None) -> str:
         return "" if job.state == "finished" else "Nothing was examined."
     if seen.complete:
         return f"All {number(seen.examined)} keys in {duration(seen.elapsed)}."
-    return f"{short(seen.examined)} of {short(max(seen.total, seen.examined))} keys in {duration(seen.elapsed)}."
+    of_how_many = f" of {short(seen.total)}" if seen.total > seen.examined else ""  # DBSIZE may be denied
+    return f"{short(seen.examined)}{of_how_many} keys in {duration(seen.elapsed)}."
 
 
 def _missing(seen: Progress | None) -> list[str]:

@@ -105,6 +105,22 @@ class TestTheList:
         assert "All 1" not in text
         assert 'value="1.0000"' not in text
 
+    def test_it_claims_no_share_where_the_server_does_not_tell_how_many_keys_it_has(
+        self, viewer: FlaskClient, store: Store
+    ) -> None:
+        job = begun(store, examined=1000)
+        text = viewer.get("/caches/main/jobs").text
+        assert "<progress aria-label" in text
+        assert "time left unknown" in text
+        assert "of 1\u202fk keys" not in text
+        jobs.end(store, job.id, OWNER, "cancelled")
+        assert "1\u202fk keys in 2\u202fs." in viewer.get("/caches/main/jobs").text
+
+    def test_it_tells_what_several_primaries_were_held_for(self, viewer: FlaskClient, store: Store) -> None:
+        begun(store, primaries=3)
+        text = viewer.get("/caches/main/jobs").text
+        assert "Held 3 primaries for 400\u202fms together, within 2\u202fs, longest call 0.9 ms" in text
+
     def test_it_names_the_primary_that_is_missing(self, viewer: FlaskClient, store: Store) -> None:
         job = begun(store, lost={"a:1": "a:1 cannot be reached."}, primaries=3)
         jobs.end(store, job.id, OWNER, "finished")
