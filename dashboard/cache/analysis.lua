@@ -2,16 +2,6 @@
 -- Only sums leave the server. analysis_script.py calls it and says what its arguments and its reply are;
 -- analysis_plain.py does the same sums from outside where scripts are denied, and a test compares the two.
 local call, gsub, sub, find, frexp = redis.call, string.gsub, string.sub, string.find, math.frexp
--- How long this takes: by the processor's clock where there is one (Redis 7.4, Valkey 8), else by the time of day, which
--- stands still during a script only on servers that have the other.
-local os = rawget(_G, 'os')
-local function microseconds()
-  if os and os.clock then return os.clock() * 1000000 end
-  local time = call('TIME')
-  return time[1] * 1000000 + time[2]
-end
-local begun = microseconds()
-
 local cursor, count, match, only, separator = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 local origin, flags, every, biggest = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9])
 local long_name, large_value, many_members = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
@@ -153,6 +143,8 @@ local asked, gone, taken = 0, 0, 0
 local rule_count = #by_shape + #by_key
 local all_wanted = ttl_kind == '' and size_low == 0 and size_high == ENDLESS
 local all_strings = typed and next(kinds) == nil
+-- Where digits separate parts, a shape does not tell where a part ends.
+local shaped = not find(separator, '%d')
 -- What is rare is looked at only beyond these: one comparison each instead of two.
 local remarkable = math.min(large_value, biggest)
 
@@ -173,7 +165,7 @@ for index = 1, #keys do
     taken = taken + 1
     local row, shape
     local length = #key
-    if length <= LOOKED_AT then
+    if shaped and length <= LOOKED_AT then
       shape = gsub(key, '%d+', '0')
       row = by_shape_row[shape]
     end

@@ -6,28 +6,17 @@ The numbers of a key leave the server, two of them, but no names: what a batch o
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
+from dashboard.cache import scripts
 from dashboard.cache.connect import Cache, Node
 from dashboard.cache.errors import translate
 from dashboard.cache.govern import Visited
 from dashboard.cache.packed import packed
 from dashboard.cache.sums import BigSums, Question, RowSums, Sums
 
-
-def _bare(script: str) -> bytes:
-    """Without comments and indentation: it travels with every call."""
-    lines = (line.strip() for line in script.splitlines())
-    return "\n".join(line for line in lines if line and not line.startswith("--")).encode()
-
-
-_SCRIPT = _bare(Path(__file__).with_name("analysis.lua").read_text(encoding="utf-8"))
+_SCRIPT = scripts.load("clock.lua", "analysis.lua")
 KIND_COUNT = 4  # oddities, each with an example
-# What the script cannot see of its own time: it is checked and started, and its reply is written. By INFO commandstats
-# the whole is a tenth longer.
-STARTING = 20e-6  # seconds
-REPLYING = 1.1
 
 
 def batch_by_script(
@@ -55,8 +44,8 @@ def batch_by_script(
         question.long_name,
         question.large_value,
         question.many_members,
-        *question.ttl_bounds,
-        *question.size_bounds,
+        *selection.ttl_bounds,
+        *selection.size_bounds,
         *_rules(question),
     )
     (reply,) = packed(cache, node, [command_and_arguments])
@@ -64,8 +53,7 @@ def batch_by_script(
         raise translate(reply, cache.name)
     following, visited = int(reply[0]), int(reply[1])
     examined = visited if whole or not following else max(count, visited)
-    held = reply[-1] / 1e6 * REPLYING + STARTING
-    return Visited(following, examined, _sums(reply), held)
+    return Visited(following, examined, _sums(reply), scripts.held(reply[-1]))
 
 
 def _flags(question: Question) -> str:

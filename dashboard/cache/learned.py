@@ -24,7 +24,7 @@ class Learned:
         self._folded: set[Parts] = set()  # prefixes whose children vary
         self._kept: set[Parts] = set()  # children of these that are namespaces of their own all the same
         self.worth_at = FIRST_AT
-        """How many rows there must be for `learn` to be worth its time."""
+        """How many rows there must be for `learn` to be worth its time, ENOUGH_KEYS provided."""
 
     def fold(self, name: bytes) -> bytes:
         """A name with the parts folded that were learned to vary."""
@@ -39,7 +39,6 @@ class Learned:
 
     def learn(self, keys: dict[bytes, int], visited: int) -> dict[bytes, bytes]:
         """From the keys of each row: old name -> new name of rows that are to be joined."""
-        self.worth_at = max(FIRST_AT, 2 * len(keys))
         if visited < ENOUGH_KEYS:
             return {}
         names: dict[bytes, Parts] = {name: tuple(name.split(self._separator)) for name in keys}

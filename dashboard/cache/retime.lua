@@ -1,18 +1,19 @@
 -- One batch of a retiming: SCAN, judge and change, so that no key is judged by what it no longer is.
 -- The walk that calls this is governed from outside (govern.py); it has no loop over SCAN of its own.
 -- ARGV  1 cursor, 2 count, 3 pattern ('' for all), 4 type ('' for any),
---       5 TTL condition ('', 'none', 'any', '<', '>', '-' seconds left, '@' instants), 6 and 7 its bounds in ms,
---       8 size condition ('', '<', '>'), 9 its bound in bytes,
+--       5 TTL condition ('', 'none', 'left', 'at'), 6 and 7 its bounds in ms, 8 and 9 bounds of the size in bytes,
+--       as Selection.ttl_bounds and size_bounds have them,
 --       10 change ('s', '%' jitter, 'range'), 11 amount (ms, or per cent) or low (ms), 12 direction or high (ms),
 --       13 seed, 14 '1' to change, '0' to try, 15 origin of the slots in ms since 1970,
 --       16 the caller's clock in ms since 1970, for a user who may not ask TIME
 -- Answer  {next cursor, keys SCAN gave, found, changed, unchanged, without TTL, gone, refused, lengthened, shortened,
 --          given one, what was refused first, what ended the batch early: command, message ('', '' if nothing did),
---          {slot, keys, ...} before, {slot, keys, ...} after}
+--          {slot, keys, ...} before, {slot, keys, ...} after, microseconds that it took}
 
 local pattern, kind = ARGV[3], ARGV[4]
 local ttl_kind, ttl_low, ttl_high = ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
-local size_kind, size_bound = ARGV[8], tonumber(ARGV[9])
+local size_low, size_high = tonumber(ARGV[8]), tonumber(ARGV[9])
+local any_size = size_low == 0 and size_high == 9000000000000000
 local change, first, second = ARGV[10], tonumber(ARGV[11]), ARGV[12]
 local acts, origin = ARGV[14] == '1', tonumber(ARGV[15])
 local LEAST = 1000
@@ -37,12 +38,9 @@ end
 local function takes_ttl(pttl, now)
   if pttl == -2 then return false end
   if ttl_kind == '' then return true end
-  if ttl_kind == 'none' or ttl_kind == 'any' then return (pttl == -1) == (ttl_kind == 'none') end
-  if pttl < 0 then return false end
-  if ttl_kind == '<' then return pttl < ttl_low end
-  if ttl_kind == '>' then return pttl > ttl_low end
-  local at = ttl_kind == '@' and pttl + now or pttl
-  return at >= ttl_low and at < ttl_high
+  if ttl_kind == 'none' then return pttl == -1 end
+  local at = ttl_kind == 'at' and pttl + now or pttl
+  return pttl >= 0 and at >= ttl_low and at <= ttl_high
 end
 
 -- slots.py
@@ -102,20 +100,18 @@ local ttls = {}
 for i = 1, #keys do ttls[i] = redis.pcall('PTTL', keys[i]) end
 -- After the PTTLs: an expiry at a whole second is then never taken for one of the second before.
 local clock = redis.pcall('TIME')
-if clock.err and ttl_kind == '@' then return clock end
+if clock.err and ttl_kind == 'at' then return clock end
 local now = clock.err and tonumber(ARGV[16]) or tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 
 local function meets_size(key)
-  if size_kind == '' then return true end
+  if any_size then return true end
   local size = redis.pcall('MEMORY', 'USAGE', key)
   if type(size) == 'table' then
     refuse('MEMORY USAGE', size.err)
   elseif not size then
     gone = gone + 1
-  elseif size_kind == '<' then
-    return size < size_bound
   else
-    return size > size_bound
+    return size >= size_low and size <= size_high
   end
   return false
 end
@@ -170,4 +166,4 @@ for i = 1, #keys do
 end
 
 return {reply[1], #keys, found, changed, unchanged, without, gone, refused, lengthened, shortened, given,
-        refusal, ended_by, ended, flat(before), flat(after)}
+        refusal, ended_by, ended, flat(before), flat(after), microseconds() - begun}

@@ -144,7 +144,8 @@ class _Walk:
             raise batch.error
         # A call visits COUNT keys and at most a bucket more; the last one visits what is left.
         whole = self._task.selection.pattern == b"*" and not self._task.selection.type
-        return Visited(batch.cursor, batch.scanned if whole or not batch.cursor else max(count, batch.scanned), None)
+        examined = batch.scanned if whole or not batch.cursor else max(count, batch.scanned)
+        return Visited(batch.cursor, examined, None, batch.held)
 
     def _batch(self, node: Node, cursor: int, count: int) -> Batch:
         if self.atomic:

@@ -49,7 +49,7 @@ def batch_by_commands(cache: Cache, node: Node, task: Task, cursor: int, count: 
         else:
             counting.counts["found"] -= 1
             counting.counts["gone"] += 1
-    return Batch(int(following), len(found), counting.acted(), error, unsure)
+    return Batch(int(following), len(found), counting.acted(), error, unsure=unsure)
 
 
 def _judged(

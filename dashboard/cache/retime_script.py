@@ -5,19 +5,18 @@ from __future__ import annotations
 
 import secrets
 import time
-from pathlib import Path
 from typing import Any
 
 from redis.exceptions import ResponseError
 
+from dashboard.cache import scripts
 from dashboard.cache.connect import Cache, Node
 from dashboard.cache.errors import CacheError, Denied, translate
 from dashboard.cache.retime_change import Change, Jitter
 from dashboard.cache.retime_tally import COUNTED, Acted
 from dashboard.cache.retime_task import Batch, Task
-from dashboard.cache.selection import Selection
 
-_SCRIPT = Path(__file__).with_name("retime.lua").read_bytes()
+_SCRIPT = scripts.load("clock.lua", "retime.lua")
 
 
 def batch_by_script(cache: Cache, node: Node, task: Task, command: str, cursor: int, count: int) -> Batch:
@@ -28,14 +27,15 @@ def batch_by_script(cache: Cache, node: Node, task: Task, command: str, cursor: 
     reply = cache.execute(command, _SCRIPT, 0, *_arguments(task, cursor, count), node=node)
     following, scanned, *rest = reply
     counts = dict(zip(COUNTED, rest, strict=False))
-    refusal, ended_by, ended, before, after = rest[len(COUNTED) :]
+    refusal, ended_by, ended, before, after, took = rest[len(COUNTED) :]
     acted = Acted(
         **counts,
         refusal=_sentence(refusal, cache.name) if refusal else "",
         before=_slots(before),
         after=_slots(after),
     )
-    return Batch(int(following), int(scanned), acted, _error(ended_by.decode(), ended, cache.name) if ended else None)
+    error = _error(ended_by.decode(), ended, cache.name) if ended else None
+    return Batch(int(following), int(scanned), acted, error, scripts.held(took))
 
 
 def _arguments(task: Task, cursor: int, count: int) -> list[Any]:
@@ -45,24 +45,14 @@ def _arguments(task: Task, cursor: int, count: int) -> list[Any]:
         count,
         b"" if selection.pattern == b"*" else selection.pattern,
         selection.type,
-        *_ttl_condition(selection),
-        selection.size[:1],
-        selection.size[1:] or 0,
+        *selection.ttl_bounds,
+        *selection.size_bounds,
         *_change(task.change),
         secrets.randbits(31),
         int(task.acts),
         round(task.origin * 1000),
         round(time.time() * 1000),
     ]
-
-
-def _ttl_condition(selection: Selection) -> tuple[str, int, int]:
-    condition = selection.ttl
-    if condition in ("", "none", "any"):
-        return condition, 0, 0
-    if condition[0] in "<>":
-        return condition[0], int(condition[1:]) * 1000, 0
-    return "@" if selection.at_instant else "-", *selection.ttl_range_ms
 
 
 def _change(change: Change) -> tuple[str, float, str | int]:

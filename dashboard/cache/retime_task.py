@@ -24,11 +24,12 @@ class Task:
 class Batch:
     """SCAN's next cursor, how many keys it gave, what was done with them, and what ended the batch before its end.
 
-    unsure: keys that were sent to be changed and of which no answer came.
+    unsure: keys that were sent to be changed and of which no answer came. held: seconds of the server, where told.
     """
 
     cursor: int
     scanned: int
     acted: Acted
     error: CacheError | None = None
+    held: float | None = None
     unsure: int = 0

@@ -20,6 +20,7 @@ _TTL_CONDITION = re.compile(r"none|any|[<>]\d{1,10}", re.ASCII)
 _TTL_RANGE = re.compile(r"(@?)(\d{1,11}(?:\.\d{1,6})?)-(\d{1,11}(?:\.\d{1,6})?)", re.ASCII)
 _SIZE_CONDITION = re.compile(r"[<>]\d{1,15}", re.ASCII)
 _GLOB = frozenset(b"*?[")
+ENDLESS = 9_000_000_000_000_000  # ms or bytes: more than there is, and whole in a double, in which Lua counts
 PATTERN_LIMIT = 32_768  # bytes; a key may have 512 MB, a URL may not
 
 
@@ -79,6 +80,30 @@ class Selection:
         found = _TTL_RANGE.fullmatch(self.ttl)
         return (round(float(found[2]) * 1000), round(float(found[3]) * 1000)) if found else (0, 0)
 
+    @cached_property
+    def ttl_bounds(self) -> tuple[str, int, int]:
+        """The TTL condition as (kind, least, most), both ends in ms and included.
+
+        kind: "" for any key, "none" without TTL, "left" for the time left, "at" for the instant since 1970.
+        """
+        if self.ttl in ("", "none"):
+            return self.ttl, 0, 0
+        if self.ttl == "any":
+            return "left", 0, ENDLESS
+        if self.ttl[0] in "<>":
+            bound = int(self.ttl[1:]) * 1000
+            return ("left", 0, bound - 1) if self.ttl[0] == "<" else ("left", bound + 1, ENDLESS)
+        low, high = self.ttl_range_ms
+        return "at" if self.at_instant else "left", low, high - 1
+
+    @cached_property
+    def size_bounds(self) -> tuple[int, int]:
+        """The size condition as (least, most) bytes, both included."""
+        if not self.size:
+            return 0, ENDLESS
+        bound = int(self.size[1:])
+        return (0, bound - 1) if self.size[0] == "<" else (bound + 1, ENDLESS)
+
     @property
     def has_wildcard(self) -> bool:
         """Whether the pattern can match more than one key; without, one look-up answers."""
@@ -107,17 +132,12 @@ class Selection:
 
         now: the server's clock, seconds since 1970, read after PTTL; only a range of instants asks for it.
         """
+        kind, least, most = self.ttl_bounds
         if pttl == -2:
             return False
-        if not self.ttl:
-            return True
-        if self.ttl in ("none", "any"):
-            return (pttl == -1) == (self.ttl == "none")
-        if self.ttl[0] not in "<>":
-            low, high = self.ttl_range_ms
-            return pttl >= 0 and low <= pttl + self._since_ms(now) < high
-        bound = int(self.ttl[1:]) * 1000
-        return pttl >= 0 and (pttl < bound if self.ttl[0] == "<" else pttl > bound)
+        if kind in ("", "none"):
+            return not kind or pttl == -1
+        return pttl >= 0 and least <= pttl + self._since_ms(now) <= most
 
     def _since_ms(self, now: float | None) -> int:
         if not self.at_instant:
@@ -129,10 +149,8 @@ class Selection:
 
     def takes_size(self, size: int) -> bool:
         """Whether a key of so many bytes, as MEMORY USAGE counts them, meets the size condition."""
-        if not self.size:
-            return True
-        bound = int(self.size[1:])
-        return size < bound if self.size[0] == "<" else size > bound
+        least, most = self.size_bounds
+        return least <= size <= most
 
     def takes_type(self, name: str) -> bool:
         return not self.type or self.type.lower() == name.lower()

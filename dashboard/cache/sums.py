@@ -18,7 +18,6 @@ ROW_WIDTH = 8192
 NO_TTL = slots.COUNT
 """The slot of keys that never expire."""
 ODDITIES = ("long name", "large value", "one element", "millions of members")
-ENDLESS = 9_000_000_000_000_000  # ms or bytes; whole in a double, which is what Lua counts in
 
 
 @dataclass(frozen=True)
@@ -44,29 +43,6 @@ class Question:
     long_name: int = 256
     large_value: int = 1 << 20
     many_members: int = 1_000_000
-
-    @property
-    def ttl_bounds(self) -> tuple[str, int, int]:
-        """The TTL condition as ("", "none", "left" or "at", from, to), both ends in ms and included."""
-        condition = self.selection.ttl
-        if condition in ("", "none"):
-            return condition, 0, 0
-        if condition == "any":
-            return "left", 0, ENDLESS
-        if condition[0] in "<>":
-            bound = int(condition[1:]) * 1000
-            return ("left", 0, bound - 1) if condition[0] == "<" else ("left", bound + 1, ENDLESS)
-        low, high = self.selection.ttl_range_ms
-        return "at" if self.selection.at_instant else "left", low, high - 1
-
-    @property
-    def size_bounds(self) -> tuple[int, int]:
-        """The size condition as (least, most) bytes."""
-        condition = self.selection.size
-        if not condition:
-            return 0, ENDLESS
-        bound = int(condition[1:])
-        return (0, bound - 1) if condition[0] == "<" else (bound + 1, ENDLESS)
 
 
 @dataclass

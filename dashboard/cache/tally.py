@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from dashboard.cache import size_buckets
-from dashboard.cache.learned import Learned
+from dashboard.cache.learned import ENOUGH_KEYS, Learned
 from dashboard.cache.slots import BUCKETS, TTL_LABELS
 from dashboard.cache.sums import NO_TTL, ROW_WIDTH, BigSums, RowSums, Sums
 
@@ -132,10 +132,11 @@ class Tally:
         _add_groups(self.active, sums.active)
         self._keep_biggest(sums)
         self._stand(sums)
-        if len(self.rows) > self._learned.worth_at:
-            self._learn()
-        if len(self.rows) > self._most_rows:
-            self._prune()
+        if self.visited >= ENOUGH_KEYS:  # until then there cannot be more rows than that, some 20 MB
+            if len(self.rows) > min(self._learned.worth_at, self._most_rows):
+                self._learn()
+            if len(self.rows) > self._most_rows:
+                self._prune()
         if len(self.cells) > MOST_CELLS:
             self._give_up_cells()
 
@@ -199,7 +200,10 @@ class Tally:
         """Fold parts of which there are so many that they must vary (user names, slugs), and join their rows."""
         renamed = self._learned.learn({name: row.keys for name, row in self.rows.items()}, self.visited)
         if renamed:
-            self._join({name: self._renamed(name, new) for name, new in renamed.items()})
+            into = {name: self._renamed(name, new) for name, new in renamed.items()}
+            self._join(into)
+            for row in into.values():
+                row.missed = self.other.keys  # any number of its parts may have been given up
 
     def _renamed(self, old: bytes, new: bytes) -> Row:
         if new not in self.rows:
@@ -227,7 +231,6 @@ class Tally:
         for name, target in into.items():
             row = self.rows.pop(name)
             target.merge(row)
-            target.missed = max(target.missed, row.missed)
             ids[row.id] = target.id
         self._known.clear()
         self.cells = _moved(self.cells, ids, ROW_WIDTH)
