@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from collections.abc import Iterable
@@ -9,7 +10,7 @@ from collections.abc import Iterable
 import pytest
 
 from dashboard.cache import slots
-from dashboard.cache.cliffs import Found, cliffs, smoothed_peak
+from dashboard.cache.cliffs import Found, _against_chance, cliffs, smoothed_peak
 from dashboard.cache.estimate import exactly
 from dashboard.cache.report import Cliff
 
@@ -129,6 +130,14 @@ class TestNoFalseAlarm:
         dice = random.Random(seed)
         assert cliffs(counted(even(dice, 6_000, 0, 2 * at) + together(dice, 3_000, at - jitter, 2 * jitter))) == []
 
+    @pytest.mark.parametrize("seeds", [range(start, start + 25) for start in range(0, 100, 25)], ids=lambda r: r.start)
+    def test_none_that_chance_explains_however_few_keys_are_asked_for(self, seeds: range) -> None:
+        """Some keys within 5 s where none is near: among thousands of windows there are always some."""
+        for seed in seeds:
+            dice = random.Random(seed)
+            lefts = even(dice, 400, 0, 3_600)
+            assert cliffs(counted(lefts), least=3, share=0) == []
+
     def test_none_in_many_small_clumps(self) -> None:
         """A visitor's page writes some keys at once: lumps, but none that matters."""
         dice = random.Random(4)
@@ -161,6 +170,15 @@ def test_a_small_part_of_a_large_namespace_is_none() -> None:
     keys = even(dice, 60_000, 0, 3_600)
     assert cliffs(counted(keys + together(dice, 200, 1_000))) == []
     assert [found.slot for found in cliffs(counted(keys + together(dice, 600, 1_000)))] == [1_000]
+
+
+@pytest.mark.parametrize(("count", "width", "beside", "bins"), [(3, 1, 2, 60), (12, 2, 60, 60), (40, 5, 100, 17)])
+def test_the_bound_for_chance_is_never_below_the_probability(count: int, width: int, beside: int, bins: int) -> None:
+    """Against the binomial's tail itself, summed up."""
+    number, share = count + beside, width / (width + bins)
+    tail = sum(math.comb(number, k) * share**k * (1 - share) ** (number - k) for k in range(count, number + 1))
+    bound = math.exp(-_against_chance(count, width, beside, bins))
+    assert tail <= bound <= 30 * tail
 
 
 def test_jitter_spreads_a_cliff_over_twice_its_width() -> None:
