@@ -16,6 +16,8 @@ from dashboard.cache import slots
 from dashboard.cache.estimate import Estimate
 from dashboard.cache.report import Report
 
+_STARTS = tuple(slots.start_of(slot) for slot in range(slots.COUNT + 1))
+
 
 @dataclass(frozen=True)
 class Bin:
@@ -91,12 +93,12 @@ def _series(report: Report, unit: str, age: int, seconds: int, count: int) -> Se
 
 
 def _shared_out(pairs: Iterable[tuple[int, float]], age: int, seconds: int, count: int) -> list[float]:
-    """The values of the slots in `count` bins of `seconds` from `age` seconds after the origin on."""
+    """The values of slots (in order) in `count` bins of `seconds` from `age` seconds after the origin on."""
     found = [0.0] * count
     for slot, value in pairs:
-        if slot >= slots.LATER:
-            continue
-        begin, end = slots.start_of(slot) - age, slots.start_of(slot + 1) - age
+        begin, end = _STARTS[slot] - age, _STARTS[slot + 1] - age
+        if slot >= slots.LATER or begin >= seconds * count:
+            break
         first, last = max(begin // seconds, 0), min((end - 1) // seconds, count - 1)
         for index in range(first, last + 1):
             overlap = min(end, (index + 1) * seconds) - max(begin, index * seconds)
