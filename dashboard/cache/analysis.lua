@@ -11,12 +11,13 @@ local LOOKED_AT, LONGEST_PART, TOKEN, MOST_PARTS, ENDLESS = 512, 64, 16, 16, 900
 
 local function has(flag) return find(flags, flag, 1, true) ~= nil end
 local ttls, memory, object, lengths, typed = has('p'), has('m'), has('o'), has('l'), has('t')
+local kinds_told = has('k')
 local activity = has('f') and 'FREQ' or has('i') and 'IDLETIME'
 
 -- Rules: {low, high, parts}; those without digits are decided by a key's shape, the others by the key.
 local by_shape, by_key, standing = {}, {}, {}
-local at = 19
-for number = 1, tonumber(ARGV[18]) do
+local at = 20
+for number = 1, tonumber(ARGV[19]) do
   local rule = {number = number, low = tonumber(ARGV[at]), high = tonumber(ARGV[at + 1]), parts = {}}
   local digits, parts = ARGV[at + 2] == '1', tonumber(ARGV[at + 3])
   for part = 1, parts do rule.parts[part] = ARGV[at + 3 + part] end
@@ -114,8 +115,9 @@ if typed then
 end
 local LENGTH = {hash = 'HLEN', list = 'LLEN', set = 'SCARD', zset = 'ZCARD', stream = 'XLEN'}
 
-local time = call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- By the caller's clock where this user may not ask for the server's.
+local time = redis.pcall('TIME')
+local now = time.err and tonumber(ARGV[18]) or time[1] * 1000 + math.floor(time[2] / 1000)
 if origin == 0 then origin = now end
 local offset = now - origin
 if ttl_kind == 'at' then ttl_low, ttl_high = ttl_low - now, ttl_high - now end
@@ -192,7 +194,7 @@ for index = 1, #keys do
     local kind, members
     if not all_strings then
       kind = kinds[key]
-      if not typed then kind = only ~= '' and only or call('TYPE', key).ok end
+      if not typed then kind = only ~= '' and only or (kinds_told and call('TYPE', key).ok or 'unknown') end
     end
     if kind and kind ~= 'string' then
       row[7][kind] = (row[7][kind] or 0) + 1
@@ -217,15 +219,19 @@ for index = 1, #keys do
     end
     if object and index % every == 0 then
       asked = asked + 1
-      local name = (kind or 'string') .. ' ' .. tostring(call('OBJECT', 'ENCODING', key))
+      local form = redis.pcall('OBJECT', 'ENCODING', key)
+      local name = (kind or 'string') .. ' ' .. (type(form) == 'string' and form or 'unknown')
       local encoding = encodings[name] or {0, 0, 0}
       encodings[name] = encoding
       encoding[1], encoding[2], encoding[3] = encoding[1] + 1, encoding[2] + bytes, encoding[3] + bytes * bytes
       if activity then
-        local _, exponent = frexp(call('OBJECT', activity, key))
-        local group = active[exponent] or {0, 0, 0}
-        active[exponent] = group
-        group[1], group[2], group[3] = group[1] + 1, group[2] + bytes, group[3] + bytes * bytes
+        local value = redis.pcall('OBJECT', activity, key)
+        if type(value) == 'number' then
+          local _, exponent = frexp(value)
+          local group = active[exponent] or {0, 0, 0}
+          active[exponent] = group
+          group[1], group[2], group[3] = group[1] + 1, group[2] + bytes, group[3] + bytes * bytes
+        end
       end
     end
   end

@@ -34,7 +34,7 @@ from dashboard.cache.watch import Limits
 
 PATIENCE_SECONDS = 30.0  # a failover takes a cluster or a sentinel some seconds
 ALL_ASKED = 100_000  # keys up to which OBJECT is asked for each; beyond, for one in SOME_ASKED
-SOME_ASKED = 8
+SOME_ASKED = 32
 FIRST_COUNT = 60  # the first call names nearly all of its keys, as none of them is known to be small
 SNAPSHOT_SHARE = 0.1  # of the time at most, for making snapshots
 
@@ -184,6 +184,8 @@ class _Analysis:
         refused = sum(one.tally.refused for one in strata)
         if refused:
             notes.append(f"{refused:,} keys are left out: Cachedeck's user has no permission for them.")
+        if any(one.tally.asked for one in strata) and not any(one.tally.active for one in strata):
+            notes.append(f"OBJECT {self._question.activity} is refused, so how keys are used is left out.")
         gone = sum(one.tally.gone for one in strata)
         if gone:
             notes.append(f"{gone:,} keys expired while they were looked at and are left out.")
@@ -215,7 +217,8 @@ def _question(cache: Cache, selection: Selection, options: Options, capabilities
     return Question(
         selection=selection,
         separator=options.separator,
-        rules=options.rules,
+        rules=options.rules if capabilities.can("PTTL") else (),
+        types=capabilities.can("TYPE"),
         ttls=capabilities.can("PTTL"),
         memory=capabilities.can("MEMORY USAGE"),
         object=capabilities.can("OBJECT"),
@@ -261,6 +264,7 @@ def _missing(capabilities: Capabilities) -> list[str]:
     effects = {
         "PTTL": "TTLs, the forecast, cliffs and rules are left out",
         "MEMORY USAGE": "memory is left out and namespaces are ranked by keys",
+        "TYPE": "types are left out, but for what SCAN can tell",
         "OBJECT": "encodings and idle times are left out",
         "CLIENT NO-TOUCH": "members of collections are not counted, because asking would count as a use",
         "DBSIZE": "how many keys there are is not told, so nothing can be estimated before the end",

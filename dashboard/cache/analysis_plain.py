@@ -7,6 +7,7 @@ this user may not ask about is counted and left out, where a script would fail a
 from __future__ import annotations
 
 import math
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +22,7 @@ from dashboard.cache.govern import Visited
 from dashboard.cache.packed import packed
 from dashboard.cache.scan import scan_command
 from dashboard.cache.slots import slot_of
-from dashboard.cache.sums import NO_TTL, ROW_WIDTH, BigSums, Question, RowSums, Sums
+from dashboard.cache.sums import NO_TTL, ROW_WIDTH, UNKNOWN, BigSums, Question, RowSums, Sums
 
 EXAMPLE = 200  # bytes of a key's name
 _LENGTHS = {b"hash": "HLEN", b"list": "LLEN", b"set": "SCARD", b"zset": "ZCARD", b"stream": "XLEN"}
@@ -36,10 +37,7 @@ def batch_by_pipelines(
     following, keys = cache.execute(*scan_command(selection, cursor, count), node=node)
     examined = len(keys) if whole or not int(following) else max(count, len(keys))
     replies = iter(packed(cache, node, [("TIME",), *(words for key in keys for words in _first(question, key))]))
-    seconds = next(replies)
-    if isinstance(seconds, Exception):
-        raise translate(seconds, cache.name)
-    adder = _Adder(question, origin_ms, math.floor(seconds_of(seconds) * 1000 + 0.0005), biggest)
+    adder = _Adder(question, origin_ms, _now_ms(next(replies)), biggest)
     taken: list[tuple[bytes, bytes, int, int]] = []
     for key in keys:
         kind, pttl, memory = (next(replies) if asked else usual for asked, usual in _asked(question))
@@ -53,9 +51,14 @@ def batch_by_pipelines(
     return Visited(int(following), examined, adder.sums(len(keys)))
 
 
+def _now_ms(reply: Any) -> int:
+    """The server's clock; ours where this user may not ask for it."""
+    return math.floor((time.time() if isinstance(reply, Exception) else seconds_of(reply)) * 1000 + 0.0005)
+
+
 def _first(question: Question, key: bytes) -> list[tuple[Any, ...]]:
     words: list[tuple[Any, ...]] = []
-    if not question.selection.type:
+    if question.types and not question.selection.type:
         words.append(("TYPE", key))
     if question.ttls:
         words.append(("PTTL", key))
@@ -67,7 +70,7 @@ def _first(question: Question, key: bytes) -> list[tuple[Any, ...]]:
 def _asked(question: Question) -> tuple[tuple[bool, Any], ...]:
     """For type, TTL and memory: whether a reply comes, and what to take where none does."""
     kind = question.selection.type.encode()
-    return (not kind, kind), (question.ttls, -1), (question.memory, 0)
+    return (question.types and not kind, kind or UNKNOWN), (question.ttls, -1), (question.memory, 0)
 
 
 def _refused(cache: Cache, *replies: Any) -> bool:

@@ -5,6 +5,7 @@ The numbers of a key leave the server, two of them, but no names: what a batch o
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -46,6 +47,7 @@ def batch_by_script(
         question.many_members,
         *selection.ttl_bounds,
         *selection.size_bounds,
+        round(time.time() * 1000),
         *_rules(question),
     )
     (reply,) = packed(cache, node, [command_and_arguments])
@@ -64,6 +66,7 @@ def _flags(question: Question) -> str:
         ("o", question.object),
         ("t", question.typed),
         ("l", question.lengths),
+        ("k", question.types),
     )
     return "".join(flag for flag, on in wanted if on) + activity
 

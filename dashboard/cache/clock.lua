@@ -3,7 +3,7 @@
 local os = rawget(_G, 'os')
 local function microseconds()
   if os and os.clock then return os.clock() * 1000000 end
-  local time = redis.call('TIME')
-  return time[1] * 1000000 + time[2]
+  local time = redis.pcall('TIME')
+  return time.err and 0 or time[1] * 1000000 + time[2]
 end
 local begun = microseconds()

@@ -31,16 +31,23 @@ class Progress:
         return self.examined / self.elapsed if self.elapsed > 0 else 0.0
 
     @property
+    def total_known(self) -> bool:
+        """Whether it can be said how far it is: no where DBSIZE is denied, before the end."""
+        return self.ended or self.total > self.examined
+
+    @property
     def left(self) -> float | None:
         """Seconds until the end at this rate; None where that cannot be said."""
         if self.ended:
             return 0.0
-        return max(self.total - self.examined, 0) / self.rate if self.rate else None
+        return (self.total - self.examined) / self.rate if self.rate and self.total_known else None
 
     @property
     def share(self) -> float:
-        """Done, 0 to 1."""
-        return 1.0 if self.ended else min(self.examined / self.total, 1.0) if self.total else 0.0
+        """Done, 0 to 1; 0 where that cannot be said."""
+        if self.ended:
+            return 1.0
+        return self.examined / self.total if self.total_known and self.total else 0.0
 
     @property
     def complete(self) -> bool:

@@ -15,6 +15,8 @@ from dashboard.cache.selection import Selection
 
 ROW_WIDTH = 8192
 """A code is a row's number times this, plus a slot: how the script says in one number whose key expires when."""
+UNKNOWN = b"unknown"
+"""The type of keys whose type is not told."""
 NO_TTL = slots.COUNT
 """The slot of keys that never expire."""
 ODDITIES = ("long name", "large value", "one element", "millions of members")
@@ -24,15 +26,16 @@ ODDITIES = ("long name", "large value", "one element", "millions of members")
 class Question:
     """What is asked of every key, as far as this server tells it.
 
-    ttls, memory, object: whether PTTL, MEMORY USAGE and OBJECT may be used. activity: "IDLETIME", "FREQ" or "".
-    every: OBJECT is asked for one key in so many. typed: whether types can be told by filtered SCANs (else by TYPE).
-    lengths: whether members of collections are counted.
+    types, ttls, memory, object: whether TYPE, PTTL, MEMORY USAGE and OBJECT may be used. activity: "IDLETIME", "FREQ"
+    or "". every: OBJECT is asked for one key in so many. typed: whether types can be told by filtered SCANs (else by
+    TYPE). lengths: whether members of collections are counted.
     long_name (bytes of a name), large_value (bytes), many_members: above these a key is an oddity.
     """
 
     selection: Selection
     separator: bytes = b":"
     rules: tuple[Rule, ...] = ()
+    types: bool = True
     ttls: bool = True
     memory: bool = True
     object: bool = True
