@@ -21,21 +21,14 @@ from dashboard.store.audit import JSON
 PLAN, RETIME = "retime.plan", "retime"
 
 
-def arguments(selection: Selection, change: Change, plan_id: int | None = None) -> dict[str, Any]:
-    """What a job of these kinds is given. plan_id: the dry run that a retiming follows."""
-    given: dict[str, Any] = {"selection": selection.to_query(), "change": change.to_query()}
-    return given if plan_id is None else {**given, "plan": plan_id}
+def arguments(selection: Selection, change: Change) -> dict[str, Any]:
+    """What a job of these kinds is given."""
+    return {"selection": selection.to_query(), "change": change.to_query()}
 
 
 def task_of(given: Arguments) -> tuple[Selection, Change]:
     """Which keys, and what with them. Raises BadSelection, BadChange for what another version has written."""
     return from_query(given.get("selection", {})), change_from_query(given.get("change", {}))
-
-
-def plan_number(given: Arguments) -> int | None:
-    """The dry run that a retiming follows."""
-    number = given.get("plan")
-    return number if isinstance(number, int) else None
 
 
 def _start_plan(work: Work, given: Arguments) -> Iterator[Plan]:

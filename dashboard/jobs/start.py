@@ -17,14 +17,22 @@ _LOOK_SECONDS = 0.03
 
 
 def start(
-    store: Store, cache: str, kind: str, arguments: Mapping[str, Any], actor: str, address: str, reason: str = ""
+    store: Store,
+    cache: str,
+    kind: str,
+    arguments: Mapping[str, Any],
+    actor: str,
+    address: str,
+    reason: str = "",
+    *,
+    follows: int | None = None,
 ) -> Job:
     """Ask for a job of a kind on a cache, in the name of `actor`: some worker begins within a moment.
 
     The jobs table is the queue: what was asked for and what is to be done cannot disagree. Raises TypeError for
-    arguments that are no JSON, StoreUnavailable.
+    arguments that are no JSON, Followed where the job that it `follows` has a follower, StoreUnavailable.
     """
-    return jobs.create(store, cache, kind, arguments, actor, address, reason)
+    return jobs.create(store, cache, kind, arguments, actor, address, reason, follows=follows)
 
 
 def until_first_snapshot(store: Store, job: Job, seconds: float = FIRST_SECONDS) -> Job:

@@ -19,9 +19,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, cast
 
 from sqlalchemy import ColumnElement, CursorResult, and_, delete, func, or_, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from dashboard.store.engine import Store
+from dashboard.store.errors import StoreError
 from dashboard.store.schema import JobRow, JobSnapshotRow
 from dashboard.store.trail import storable
 
@@ -75,6 +77,7 @@ class Job:
     advice: str
     cancelling: bool
     reason: str = ""
+    follows: int | None = None
 
     @property
     def open(self) -> bool:
@@ -82,10 +85,30 @@ class Job:
         return self.state in ("queued", "running")
 
 
+class Followed(StoreError):
+    """The job that was to be carried out is carried out by another one already: `job`."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(f"Job {job.follows} has been carried out already, as job {job.id}.")
+        self.job = job
+
+
 def create(
-    store: Store, cache: str, kind: str, arguments: Mapping[str, Any], actor: str, address: str, reason: str = ""
+    store: Store,
+    cache: str,
+    kind: str,
+    arguments: Mapping[str, Any],
+    actor: str,
+    address: str,
+    reason: str = "",
+    *,
+    follows: int | None = None,
 ) -> Job:
-    """Ask for a job: a worker takes it within a moment. Raises TypeError for arguments that are no JSON."""
+    """Ask for a job: a worker takes it within a moment.
+
+    follows: the job that this one carries out; of two that ask at the same moment one gets it. Raises TypeError for
+    arguments that are no JSON, and Followed.
+    """
     row = JobRow(
         cache=cache,
         kind=kind,
@@ -99,11 +122,25 @@ def create(
         created_at=time.time(),
         error="",
         advice="",
+        follows=follows,
     )
-    with store.write() as session:
-        session.add(row)
-        session.flush()
-        return _job(row, row.created_at)
+    try:
+        with store.write() as session:
+            session.add(row)
+            session.flush()
+            return _job(row, row.created_at)
+    except IntegrityError:
+        first = None if follows is None else follower(store, follows)
+        if first is None:
+            raise
+        raise Followed(first) from None
+
+
+def follower(store: Store, job_id: int) -> Job | None:
+    """The job that carries out another one; None where none does (or it is forgotten)."""
+    with store.read() as session:
+        row = session.scalar(select(JobRow).where(JobRow.follows == job_id))
+        return _job(row, time.time()) if row else None
 
 
 def get(store: Store, job_id: int) -> Job | None:
@@ -297,4 +334,5 @@ def _job(row: JobRow, now: float) -> Job:
         advice=row.advice,
         cancelling=row.cancelling and row.state == "running" and not dead,
         reason=row.reason,
+        follows=row.follows,
     )

@@ -131,7 +131,8 @@ class JobRow(Base):
 
     `state` is one of jobs.STATES as it was last written down: of a worker that was killed it says "running" until
     somebody notices. `owner` is the random id of the worker that runs it ("" before), `arguments` and `progress`
-    are JSON text; `progress` is null until the first snapshot.
+    are JSON text; `progress` is null until the first snapshot. `follows` is the job that this one carries out, of which
+    there can be one only.
     """
 
     __tablename__ = "jobs"
@@ -153,6 +154,7 @@ class JobRow(Base):
     progress: Mapped[str | None] = mapped_column(Text)
     error: Mapped[str] = mapped_column(Text)
     advice: Mapped[str] = mapped_column(Text)
+    follows: Mapped[int | None] = mapped_column(BigInteger, unique=True)
 
     __table_args__ = (Index(None, "cache", "kind", "id"), Index(None, "state", "id"))
 

@@ -15,11 +15,14 @@ from dashboard.views.access import address, change, current_cache, current_opera
 from dashboard.views.deck import deck
 
 
-def begin(kind: str, arguments: Mapping[str, Any], reason: str = "", act: str = "start") -> Job:
+def begin(
+    kind: str, arguments: Mapping[str, Any], reason: str = "", act: str = "start", follows: int | None = None
+) -> Job:
     """Start a job on the cache of the URL, and wait a moment (0.7 s at most) for its first snapshot.
 
     403 for who has not the kind's role. The trail keeps it as "<kind>.<act>", such as "analysis.start". A kind that
-    changes the cache is refused where the cache is read-only; to ask twice on production is for the caller.
+    changes the cache is refused where the cache is read-only; to ask twice on production is for the caller. Raises
+    Followed where the job that it `follows` is carried out already.
     """
     known, cache, operator = KINDS[kind], current_cache(), current_operator()
     if not may(known.role):
@@ -27,7 +30,7 @@ def begin(kind: str, arguments: Mapping[str, Any], reason: str = "", act: str = 
     if known.changes:
         cache.require_writable()
     with change(f"{kind}.{act}", known.subject(arguments), reason=reason) as attempt:
-        job = start(deck().store, cache.name, kind, arguments, operator.name, address(), reason)
+        job = start(deck().store, cache.name, kind, arguments, operator.name, address(), reason, follows=follows)
         attempt.done(after={"job": job.id})
     return until_first_snapshot(deck().store, job)
 

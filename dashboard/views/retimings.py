@@ -13,9 +13,9 @@ from dashboard.cache.retime_tally import Done, Plan
 from dashboard.cache.selection import BadSelection, Selection, from_query
 from dashboard.cache.selection_words import in_words
 from dashboard.jobs import results
-from dashboard.jobs.retime_job import PLAN, RETIME, arguments, plan_number, task_of
+from dashboard.jobs.retime_job import PLAN, RETIME, arguments, task_of
 from dashboard.store import jobs
-from dashboard.store.jobs import Job
+from dashboard.store.jobs import Followed, Job
 from dashboard.store.operators import Role
 from dashboard.views import job_words
 from dashboard.views.access import current_cache, reason, requires
@@ -77,10 +77,9 @@ def execute(cache: str, job: int) -> ResponseReturnValue:
     found = _job(job)
     if found.kind != PLAN:
         abort(409, "This is no dry run: it has been carried out.")
-    already = _executed(found)
+    already = jobs.follower(deck().store, found.id)
     if already is not None:
-        flash("This dry run has been carried out already. Make a new one to move the keys again.", "warn")
-        return _to(already)
+        return _already(already)
     selection, change = _task(found)
     obstacle = _obstacle(found, _plan(found))
     if obstacle:
@@ -88,7 +87,15 @@ def execute(cache: str, job: int) -> ResponseReturnValue:
     require_typed(current_cache())
     if selection.everything and request.form.get("everything", "") != "*":
         abort(400, "This is about every key: type * to say that you mean it.")
-    return _to(begin(RETIME, arguments(selection, change, found.id), reason(), act="execute"))
+    try:
+        return _to(begin(RETIME, arguments(selection, change), reason(), act="execute", follows=found.id))
+    except Followed as second:  # somebody else, or a double click, was first by a moment
+        return _already(second.job)
+
+
+def _already(job: Job) -> ResponseReturnValue:
+    flash("This dry run has been carried out already. Make a new one to move the keys again.", "warn")
+    return _to(job)
 
 
 def _form(selection: Selection, form: Typed, error: BadField | None = None, status: int = 200) -> Response:
@@ -127,12 +134,6 @@ def _plan(job: Job) -> Plan | None:
     return found if isinstance(found, Plan) else None
 
 
-def _executed(plan: Job) -> Job | None:
-    """The retiming that followed a dry run, be it that it still runs."""
-    followers = jobs.newest(deck().store, plan.cache, RETIME)
-    return next((job for job in followers if plan_number(job.arguments) == plan.id), None)
-
-
 def _obstacle(job: Job, plan: Plan | None) -> str:
     """Why a dry run may not be carried out; "" where it may."""
     if job.open:
@@ -165,7 +166,7 @@ def _common(job: Job, selection: Selection, change: Change) -> dict[str, Any]:
 def _plan_context(job: Job) -> dict[str, Any]:
     selection, change = _task(job)
     plan = _plan(job)
-    executed = _executed(job)
+    executed = jobs.follower(deck().store, job.id)
     return {
         **_common(job, selection, change),
         "plan": plan,
@@ -186,7 +187,7 @@ def _done_context(job: Job) -> dict[str, Any]:
     selection, change = _task(job)
     found = results.snapshot(deck().store, job)
     done = found if isinstance(found, Done) else None
-    planned = jobs.get(deck().store, plan_number(job.arguments) or 0)
+    planned = jobs.get(deck().store, job.follows or 0)
     plan = _plan(planned) if planned and planned.kind == PLAN and planned.cache == job.cache else None
     return {
         **_common(job, selection, change),

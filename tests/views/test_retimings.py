@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from flask import Flask
@@ -17,11 +19,12 @@ from dashboard.store import audit, jobs
 from dashboard.store.audit import Filters
 from dashboard.store.engine import Store
 from dashboard.store.jobs import Job
+from dashboard.store.operators import Role
 from dashboard.store.schema import JobRow
 from dashboard.views.retimings import GOOD_SECONDS
 from tests.programs import wait_until
 from tests.servers import Server
-from tests.views.conftest import by_htmx, deck_of, post
+from tests.views.conftest import by_htmx, deck_of, post, signed_in_client
 
 NEW = "/caches/main/retimings/new"
 PATH = "/caches/main/retimings"
@@ -188,7 +191,8 @@ class TestTheAct:
         assert answer.status_code == 303
         job = _ended(store, answer.location)
         assert (job.kind, job.state) == (RETIME, "finished")
-        assert {**job.arguments, "plan": None} == {**plan.arguments, "plan": None}
+        assert job.arguments == plan.arguments
+        assert job.follows == plan.id
         after = _expiries(valkey, "api:search:*")
         assert len(set(after)) > KEYS / 2
         assert all(at - 300_000 <= moment <= at for moment in after)
@@ -211,6 +215,22 @@ class TestTheAct:
         _ended(store, answer.location)
         assert "280 keys were moved" in operator.get(answer.location).text
         assert "The dry run said 300: 20 fewer" in operator.get(answer.location).text
+
+    def test_of_a_double_click_one_is_done(self, app: Flask, store: Store) -> None:
+        """Both ask before either has begun: the database decides."""
+        clients = [signed_in_client(app, Role.OPERATOR) for _ in range(4)]
+        plan = _planned(clients[0], store)
+        gate = threading.Barrier(len(clients))
+
+        def click(client: FlaskClient) -> str:
+            gate.wait(20)
+            return str(post(client, f"{PATH}/{plan.id}/execution").location)
+
+        with ThreadPoolExecutor(len(clients)) as pool:
+            places = set(pool.map(click, clients))
+        done = jobs.newest(store, "main", RETIME)
+        assert [job.follows for job in done] == [plan.id]
+        assert places == {f"{PATH}/{done[0].id}"}
 
     def test_it_is_done_once(self, operator: FlaskClient, store: Store, valkey: Server) -> None:
         plan = _planned(operator, store)

@@ -33,7 +33,9 @@ def upgrade() -> None:
         sa.Column("progress", sa.Text(), nullable=True),
         sa.Column("error", sa.Text(), nullable=False),
         sa.Column("advice", sa.Text(), nullable=False),
+        sa.Column("follows", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_jobs"),
+        sa.UniqueConstraint("follows", name="uq_jobs_follows"),
     )
     op.create_index("ix_jobs_cache_kind_id", "jobs", ["cache", "kind", "id"])
     op.create_index("ix_jobs_state_id", "jobs", ["state", "id"])
