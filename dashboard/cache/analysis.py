@@ -26,7 +26,7 @@ from dashboard.cache.report import Snapshot
 from dashboard.cache.reporting import Reporter
 from dashboard.cache.rules import Rule
 from dashboard.cache.selection import Selection
-from dashboard.cache.strata import Stratum
+from dashboard.cache.strata import Stratum, alike
 from dashboard.cache.sums import Question, Sums
 from dashboard.cache.tally import Tally
 from dashboard.cache.values_script import scripting
@@ -155,7 +155,7 @@ class _Analysis:
             ended = place.cursor == 0
             examined = max(place.examined, 0) if not ended else max(place.examined, tally.visited)
             found.append(Stratum(tally, examined, place.keys if place.keys is not None else 0, ended))
-        return found
+        return alike(found)
 
     def _snapshot(self, batch: Batch[Sums | None] | None, *, final: bool = False) -> Snapshot:
         position = batch.position if batch else Position()

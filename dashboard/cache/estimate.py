@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 Z_95 = 1.959964  # the normal quantile of a two-sided 95 % interval
+PRIOR = 4.0  # of how many hits it is taken for granted that their sizes differ as usual
 
 
 class Estimate(NamedTuple):
@@ -60,21 +61,45 @@ def count_from_sample(hits: float, sample: int, population: int, effect: float =
     return Estimate(share * population, low * population, high * population)
 
 
-def total_from_sample(total: float, squares: float, sample: int, population: int, effect: float = 1.0) -> Estimate:
-    """The sum of a quantity over `population`, of which `sample` members have the sum `total` and the sum of
-    squares `squares` (members without it count as zero).
+class Usual(NamedTuple):
+    """What the members of a whole sample are like: their mean, and their variance as a multiple of its square."""
 
-    The expansion estimator with its normal interval (W. G. Cochran, Sampling Techniques, 1977, 2.5); never below
-    what was seen. A member much larger than all of the sample cannot be foreseen by it.
+    mean: float
+    spread: float
+
+
+NOT_SEEN = Usual(0.0, 0.0)
+
+
+def bytes_from_sample(
+    hits: float, total: float, squares: float, sample: int, population: int, usual: Usual, effect: float = 1.0
+) -> Estimate:
+    """The sum of a positive quantity over those of `population` that have a property, which `hits` of `sample` have.
+
+    `total` and `squares` are the quantity's sums over the hits. The value is the expansion estimator's (W. G. Cochran,
+    Sampling Techniques, 1977, 2.5). Its interval is put together of that of the count (count_from_sample) and a
+    log-normal one of the mean, as of independent factors (MOVER), because the normal interval of a sum covers too
+    little where hits are few and sizes skewed. How much sizes differ, a few hits do not tell: for PRIOR of them that is
+    taken to be as `usual`. Never below what was seen, and finite also where nothing was.
     """
     if sample <= 0 or population <= 0:
-        return NOTHING if population <= 0 else Estimate(0.0, 0.0, math.inf)
+        return Estimate(0.0, 0.0, max(population, 0) * usual.mean)
     if sample >= population:
         return exactly(total)
-    scale = population / sample
-    variance = max(squares - total * total / sample, 0.0) / max(sample - 1, 1)
-    half = Z_95 * population * math.sqrt((1 - sample / population) * variance / sample * max(effect, 1.0))
-    return Estimate(total * scale, max(total * scale - half, total), total * scale + half)
+    count = count_from_sample(hits, sample, population, effect)
+    mean = total / hits if hits else usual.mean
+    if not mean:
+        return exactly(0)
+    known = max(squares / mean**2 - hits, 0.0)
+    spread = (known + PRIOR * usual.spread) / max(hits - 1 + PRIOR, PRIOR)
+    relative = spread / max(hits, 1.0) * (1 - sample / population) * max(effect, 1.0)
+    factor = math.exp(Z_95 * math.sqrt(math.log1p(relative)))
+    value = count.value * mean
+    if not hits:
+        return Estimate(0.0, 0.0, count.high * mean * factor)
+    above = math.hypot(count.high - count.value, count.high * (factor - 1))
+    below = math.hypot(count.value - count.low, count.value * (1 - 1 / factor))
+    return Estimate(value, max(value - mean * below, total), value + mean * above)
 
 
 def sum_of(parts: Iterable[Estimate]) -> Estimate:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from dashboard.cache import size_buckets
-from dashboard.cache.estimate import NOTHING, Estimate, count_from_sample, exactly, total_from_sample
+from dashboard.cache.estimate import NOTHING, Estimate, bytes_from_sample, count_from_sample, exactly
 from dashboard.cache.report import Activity, Group, Sizes
 from dashboard.cache.slots import BUCKETS, COUNT, TTL_LABELS
 from dashboard.cache.strata import Rows, Stratum, add
@@ -22,9 +22,11 @@ _SLOTS = tuple(tuple(slot for slot in range(COUNT) if BUCKETS[slot] == bucket) f
 def ttl_groups(strata: Sequence[Stratum], slots: Sequence[Sequence[int]], question: Question) -> Iterator[Group]:
     """Keys and bytes of each TTL bucket; those without TTL stand apart (Report.without_ttl)."""
     for label, of_bucket in zip(TTL_LABELS, _SLOTS, strict=True):
-        keys = add(one.count(sum(seen[slot] for slot in of_bucket)) for one, seen in zip(strata, slots, strict=True))
+        hits = [sum(seen[slot] for slot in of_bucket) for seen in slots]
+        keys = add(one.count(found) for one, found in zip(strata, hits, strict=True))
         memory = add(
-            one.part(sum(one.tally.slot_memory[slot] for slot in of_bucket), one.tally.whole) for one in strata
+            one.part(found, sum(one.tally.slot_memory[slot] for slot in of_bucket), one.tally.whole)
+            for one, found in zip(strata, hits, strict=True)
         )
         yield Group(label, keys, memory if question.memory else None)
 
@@ -36,7 +38,7 @@ def types(strata: Sequence[Stratum], question: Question) -> list[Group]:
     found = []
     for kind in kinds:
         keys = add(one.count(counts.get(kind, (0, 0))[0]) for one, counts in counted)
-        memory = add(one.part(counts.get(kind, (0, 0))[1], one.tally.whole) for one, counts in counted)
+        memory = add(one.part(*counts.get(kind, (0, 0)), one.tally.whole) for one, counts in counted)
         if keys.value:
             found.append(Group(kind.decode("ascii", "replace"), keys, memory if question.memory else None))
     return sorted(found, key=_most_first)
@@ -90,7 +92,10 @@ def _asked(one: Stratum, keys: int, memory: int, squares: int) -> tuple[Estimate
     if not asked:
         return NOTHING, NOTHING
     population = max(round(seen * one.weight), asked + 1)
-    return count_from_sample(keys, asked, population), total_from_sample(memory, squares, asked, population)
+    return (
+        count_from_sample(keys, asked, population),
+        bytes_from_sample(keys, memory, squares, asked, population, one.usual),
+    )
 
 
 def sizes_of(rows: Rows) -> Sizes | None:

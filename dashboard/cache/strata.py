@@ -7,11 +7,20 @@ each by itself and then added up (estimate.sum_of).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from dashboard.cache import size_buckets
-from dashboard.cache.estimate import NOTHING, Estimate, count_from_sample, exactly, sum_of, total_from_sample
+from dashboard.cache.estimate import (
+    NOT_SEEN,
+    NOTHING,
+    Estimate,
+    Usual,
+    bytes_from_sample,
+    count_from_sample,
+    exactly,
+    sum_of,
+)
 from dashboard.cache.slots import BUCKETS
 from dashboard.cache.sums import NO_TTL, ROW_WIDTH
 from dashboard.cache.tally import SIZE_WIDTH, Lumps, Row, Tally
@@ -25,12 +34,14 @@ class Stratum:
     """One server: what was seen of it, how many keys were examined, and how many it has. Ended: it is through.
 
     What is worked out from the tally is worked out once: it must not grow while this is looked at.
+    like: what keys of the other servers are like, for one of which nothing was seen.
     """
 
     tally: Tally
     examined: int
     population: int
     ended: bool
+    like: Usual = NOT_SEEN
 
     @property
     def size(self) -> int:
@@ -100,14 +111,22 @@ class Stratum:
         n, squares = max(self.tally.visited, 1), self.squares(row)
         variance = max(squares / n - (row.memory / n) ** 2, 0.0) / n
         effect = self._effect(row.memory, variance, row.memory_lumps)
-        return total_from_sample(row.memory, squares, self.examined, self.size, effect)
+        return bytes_from_sample(row.keys, row.memory, squares, self.examined, self.size, self.usual, effect)
 
-    def part(self, memory: float, row: Row) -> Estimate:
-        """Some of a row's bytes, whose sizes are taken for as uneven as all of them."""
+    def part(self, hits: float, memory: float, row: Row) -> Estimate:
+        """The bytes of some of a row's keys, `hits`, whose sizes are taken for as uneven as all of them."""
         if self.ended:
             return exactly(memory)
-        share = memory / row.memory if row.memory else 0.0
-        return total_from_sample(memory, self.squares(row) * share, self.examined, self.size, self.usual_effect)
+        squares = self.squares(row) * memory / row.memory if row.memory else 0.0
+        return bytes_from_sample(hits, memory, squares, self.examined, self.size, self.usual, self.usual_effect)
+
+    @cached_property
+    def usual(self) -> Usual:
+        """What the sizes of all keys seen are like."""
+        keys, memory = self.tally.whole.keys, self.tally.whole.memory
+        if not memory:
+            return self.like
+        return Usual(memory / keys, max(self.squares(self.tally.whole) * keys / memory**2 - 1, 0.0))
 
     def ttl_buckets(self, row: Row) -> list[int]:
         """Keys of a row seen in each TTL bucket."""
@@ -119,7 +138,15 @@ class Stratum:
 
     def without_ttl(self, row: Row) -> int:
         """Keys of a row seen that never expire."""
+        if row is self.tally.whole:
+            return sum(cells.get(NO_TTL, 0) for cells in self.cells.values())
         return self.cells.get(row.id, {}).get(NO_TTL, 0)
+
+
+def alike(strata: Sequence[Stratum]) -> list[Stratum]:
+    """The same, and those of which nothing was seen know of the others: their bytes are not boundless then."""
+    largest = max(strata, key=lambda one: one.examined, default=None)
+    return [one if one.examined or largest is None else replace(one, like=largest.usual) for one in strata]
 
 
 Rows = Sequence[tuple[Stratum, Row]]
@@ -143,7 +170,7 @@ def memory_of(rows: Rows) -> Estimate:
 
 
 def without_memory_of(rows: Rows) -> Estimate:
-    return add(one.part(row.without_memory, row) for one, row in rows)
+    return add(one.part(one.without_ttl(row), row.without_memory, row) for one, row in rows)
 
 
 def add(parts: Iterable[Estimate]) -> Estimate:
