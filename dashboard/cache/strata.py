@@ -14,18 +14,20 @@ from dashboard.cache import size_buckets
 from dashboard.cache.estimate import (
     NOT_SEEN,
     NOTHING,
+    Z_95,
     Estimate,
     Usual,
     bytes_from_sample,
     count_from_sample,
     exactly,
+    student,
     sum_of,
 )
 from dashboard.cache.slots import BUCKETS
 from dashboard.cache.sums import NO_TTL, ROW_WIDTH
-from dashboard.cache.tally import SIZE_WIDTH, Lumps, Row, Tally
+from dashboard.cache.tally import MOST_BLOCKS, SIZE_WIDTH, Lumps, Row, Tally
 
-ENOUGH_BATCHES = 10  # fewer say nothing about how unevenly keys come
+FEW_BLOCKS = 30.0  # the effect that is taken for granted where one block says nothing of it
 _SQUARES = tuple(size_buckets.middle_of(bucket) ** 2 for bucket in range(SIZE_WIDTH // 2))
 
 
@@ -83,20 +85,31 @@ class Stratum:
     def keys_effect(self, row: Row) -> float:
         """The design effect of a row's count."""
         share = min(row.keys / self.tally.visited, 1.0) if self.tally.visited else 0.0
-        return self._effect(row.keys, share * (1 - share) / max(self.tally.visited, 1), row.lumps)
+        return self._effect(share * (1 - share), row.lumps, row.lumps_before)
 
-    def _effect(self, total: float, variance: float, lumps: Lumps) -> float:
-        """How many times larger the variance between batches is than `variance`, that of a random sample's mean.
+    def _memory_effect(self, row: Row) -> float:
+        """The design effect of a row's bytes."""
+        n = max(self.tally.visited, 1)
+        return self._effect(self.squares(row) / n - (row.memory / n) ** 2, row.memory_lumps, row.memory_lumps_before)
 
-        The ratio estimator's variance over batches as clusters (Cochran, Sampling Techniques, 1977, 9A.1).
+    def _effect(self, variance: float, lumps: Lumps, lumps_before: Lumps) -> float:
+        """How many times larger the variance between blocks is than that of a random sample, where one key has
+        `variance`; the more, the fewer blocks there are to tell it from.
+
+        The ratio estimator's variance over blocks as clusters (Cochran, Sampling Techniques, 1977, 9A.1).
         """
         tally = self.tally
-        if self.ended or tally.batches < ENOUGH_BATCHES or variance <= 0 or not tally.visited:
+        if self.ended or not tally.lumpy or variance <= 0:
             return 1.0
-        ratio = total / tally.visited
-        deviation = lumps.squares - 2 * ratio * lumps.cross + ratio * ratio * tally.visited_squares
-        between = deviation / (tally.batches - 1) * tally.batches / tally.visited**2
-        return max(between / variance, 1.0)
+        blocks = tally.blocks
+        if blocks.count < MOST_BLOCKS / 2 and tally.blocks_before.count:
+            blocks, lumps = tally.blocks_before, lumps_before
+        if blocks.count < 2:
+            return FEW_BLOCKS
+        ratio = lumps.total / blocks.visited
+        deviation = lumps.squares - 2 * ratio * lumps.cross + ratio * ratio * blocks.squares
+        between = deviation / (blocks.count - 1) * blocks.count / blocks.visited
+        return max(between / variance, 1.0) * student(blocks.count - 1) ** 2 / Z_95**2
 
     def count(self, hits: float, effect: float | None = None) -> Estimate:
         """Keys with a property that `hits` of those seen have."""
@@ -108,10 +121,8 @@ class Stratum:
         """The bytes of a row."""
         if self.ended:
             return exactly(row.memory)
-        n, squares = max(self.tally.visited, 1), self.squares(row)
-        variance = max(squares / n - (row.memory / n) ** 2, 0.0) / n
-        effect = self._effect(row.memory, variance, row.memory_lumps)
-        return bytes_from_sample(row.keys, row.memory, squares, self.examined, self.size, self.usual, effect)
+        effect = self._memory_effect(row)
+        return bytes_from_sample(row.keys, row.memory, self.squares(row), self.examined, self.size, self.usual, effect)
 
     def part(self, hits: float, memory: float, row: Row) -> Estimate:
         """The bytes of some of a row's keys, `hits`, whose sizes are taken for as uneven as all of them."""

@@ -77,10 +77,10 @@ class BigSums:
 class Sums:
     """One batch. codes, sizes: of each key that meets the selection, as ROW_WIDTH says, and its bytes.
 
-    gone: keys that had expired. refused: keys that this user may not ask about. asked: for how many OBJECT was
-    asked. types: bytes by type but for strings; encodings: type and encoding -> (keys, bytes, their squares); active:
-    octave of the idle time or frequency -> the same. standing: for each rule (inside, below, above, without, longest
-    ms).
+    visited: keys examined, with those that do not meet the selection. gone: keys that had expired. refused: keys that
+    this user may not ask about. asked: for how many OBJECT was asked. types: bytes by type but for strings; encodings:
+    type and encoding -> (keys, bytes, their squares); active: octave of the idle time or frequency -> the same.
+    standing: for each rule (inside, below, above, without, longest ms).
     """
 
     visited: int

@@ -20,30 +20,49 @@ MOST_CELLS = 400_000  # some 40 MB
 DETAILED_ROWS = 32  # keep their slots when there are too many cells: the others then know their TTL buckets only
 MOST_BIGGEST = 100
 SIZE_WIDTH = 1024  # more than there are size buckets
+MOST_BLOCKS = 16  # then blocks of batches become twice as long
 
 T = TypeVar("T")
 
 
 @dataclass
 class Lumps:
-    """How unevenly a figure comes in batches: sums over batches of y^2 and y*n, where n is the batch's keys."""
+    """How unevenly a figure y comes: sums over blocks of y, y^2 and y*n, where n is a block's keys examined."""
 
+    total: float = 0.0
     squares: float = 0.0
     cross: float = 0.0
 
     def add(self, value: float, keys: int) -> None:
+        self.total += value
         self.squares += value * value
         self.cross += value * keys
 
     def merge(self, other: Lumps) -> None:
+        self.total += other.total
         self.squares += other.squares
         self.cross += other.cross
 
 
 @dataclass
+class Blocks:
+    """How many blocks there were, and the sums of their keys examined and of those squared."""
+
+    count: int = 0
+    visited: int = 0
+    squares: int = 0
+
+    def add(self, visited: int) -> None:
+        self.count += 1
+        self.visited += visited
+        self.squares += visited * visited
+
+
+@dataclass
 class Row:
     """One namespace on one server; as RowSums, and besides: missed (see report.NamespaceRow), ttl: keys by bucket
-    whose slots are no longer known, and how lumpy its keys and its memory come."""
+    whose slots are no longer known; of the block that is not yet full, keys and memory; and how lumpy these came in
+    blocks as long as now, and in those half as long before."""
 
     id: int
     name: bytes
@@ -56,23 +75,36 @@ class Row:
     odd: Counter[int] = field(default_factory=Counter)
     odd_examples: dict[int, bytes] = field(default_factory=dict)
     ttl: list[int] = field(default_factory=lambda: [0] * len(TTL_LABELS))
+    block_keys: int = 0
+    block_memory: int = 0
     lumps: Lumps = field(default_factory=Lumps)
     memory_lumps: Lumps = field(default_factory=Lumps)
+    lumps_before: Lumps = field(default_factory=Lumps)
+    memory_lumps_before: Lumps = field(default_factory=Lumps)
 
-    def add(self, sums: RowSums, visited: int) -> None:
+    def add(self, sums: RowSums) -> None:
         self.keys += sums.keys
         self.memory += sums.memory
         self.without_memory += sums.without_memory
-        self.lumps.add(sums.keys, visited)
-        self.memory_lumps.add(sums.memory, visited)
+        self.block_keys += sums.keys
+        self.block_memory += sums.memory
         if sums.types:
             self.types.update(sums.types)
         if sums.odd:
             self.odd.update(sums.odd)
             self.odd_examples = sums.odd_examples | self.odd_examples
 
+    def end_block(self, visited: int) -> None:
+        self.lumps.add(self.block_keys, visited)
+        self.memory_lumps.add(self.block_memory, visited)
+        self.block_keys = self.block_memory = 0
+
+    def begin_longer_blocks(self) -> None:
+        self.lumps_before, self.memory_lumps_before = self.lumps, self.memory_lumps
+        self.lumps, self.memory_lumps = Lumps(), Lumps()
+
     def merge(self, other: Row) -> None:
-        """Take in another row. (Two rows of one batch are added as if of two: the lumps come out a little small.)"""
+        """Take in another row. (Two rows of one block are added as if of two: the lumps come out a little small.)"""
         self.keys += other.keys
         self.memory += other.memory
         self.without_memory += other.without_memory
@@ -80,14 +112,23 @@ class Row:
         self.odd.update(other.odd)
         self.odd_examples = other.odd_examples | self.odd_examples
         self.ttl = [mine + theirs for mine, theirs in zip(self.ttl, other.ttl, strict=True)]
+        self.block_keys += other.block_keys
+        self.block_memory += other.block_memory
         self.lumps.merge(other.lumps)
         self.memory_lumps.merge(other.memory_lumps)
+        self.lumps_before.merge(other.lumps_before)
+        self.memory_lumps_before.merge(other.memory_lumps_before)
 
 
 class Tally:
-    """What was seen of one server. `add` batches; everything else is for reading."""
+    """What was seen of one server. `add` batches; everything else is for reading.
 
-    def __init__(self, separator: bytes, most_rows: int = MOST_ROWS) -> None:
+    lumpy: whether keys of one kind may come one after the other, as they do where SCAN goes slot by slot: in a cluster
+    with hash tags. How much, is measured on blocks of batches which get longer and longer, because a lump may be
+    longer than a batch.
+    """
+
+    def __init__(self, separator: bytes, most_rows: int = MOST_ROWS, *, lumpy: bool = False) -> None:
         self._most_rows = most_rows
         self._learned = Learned(separator)
         self._known: dict[bytes, Row] = {}  # also by names that were folded further
@@ -100,9 +141,14 @@ class Tally:
         self.sizes: Counter[int] = Counter()
         self.slot_keys = [0] * (NO_TTL + 1)  # of cells that were given up
         self.slot_memory = [0] * (NO_TTL + 1)
-        self.batches = 0
+        self.lumpy = lumpy
+        self.blocks = Blocks()
+        self.blocks_before = Blocks()
+        self._block_length = 1
+        self._block_batches = 0
+        self._block_visited = 0
+        self._in_block: dict[int, Row] = {}
         self.visited = 0
-        self.visited_squares = 0
         self.gone = 0
         self.refused = 0
         self.asked = 0
@@ -115,24 +161,24 @@ class Tally:
 
     def add(self, sums: Sums) -> None:
         """One batch."""
-        visited = sums.visited
-        self.batches += 1
-        self.visited += visited
-        self.visited_squares += visited * visited
+        self.visited += sums.visited
         self.gone += sums.gone
         self.refused += sums.refused
         self.asked += sums.asked
         rows = [self._row(one) for one in sums.rows]
         for row, one in zip(rows, sums.rows, strict=True):
-            row.add(one, visited)
+            row.add(one)
         self._add_whole(sums)
+        if self.lumpy:
+            self._in_block |= {row.id: row for row in (self.whole, *rows)}
+            self._add_to_block(sums.visited)
         self._count(rows, sums)
         self.types.update(sums.types)
         _add_groups(self.encodings, sums.encodings)
         _add_groups(self.active, sums.active)
         self._keep_biggest(sums)
         self._stand(sums)
-        if self.visited >= ENOUGH_KEYS:  # until then there cannot be more rows than that, some 20 MB
+        if self.whole.keys >= ENOUGH_KEYS:  # until then there cannot be more rows than that, some 20 MB
             if len(self.rows) > min(self._learned.worth_at, self._most_rows):
                 self._learn()
             if len(self.rows) > self._most_rows:
@@ -145,8 +191,24 @@ class Tally:
         self.whole.keys += keys
         self.whole.memory += memory
         self.whole.without_memory += sum(one.without_memory for one in sums.rows)
-        self.whole.lumps.add(keys, sums.visited)
-        self.whole.memory_lumps.add(memory, sums.visited)
+        self.whole.block_keys += keys
+        self.whole.block_memory += memory
+
+    def _add_to_block(self, visited: int) -> None:
+        self._block_batches += 1
+        self._block_visited += visited
+        if self._block_batches < self._block_length:
+            return
+        for row in self._in_block.values():
+            row.end_block(self._block_visited)
+        self.blocks.add(self._block_visited)
+        self._block_batches = self._block_visited = 0
+        self._in_block = {}
+        if self.blocks.count == MOST_BLOCKS:
+            self._block_length *= 2
+            self.blocks_before, self.blocks = self.blocks, Blocks()
+            for row in (self.whole, self.other, *self.rows.values()):
+                row.begin_longer_blocks()
 
     def _count(self, rows: list[Row], sums: Sums) -> None:
         """Here a million keys a second go through, so it is comprehensions over tables."""
@@ -198,7 +260,7 @@ class Tally:
 
     def _learn(self) -> None:
         """Fold parts of which there are so many that they must vary (user names, slugs), and join their rows."""
-        renamed = self._learned.learn({name: row.keys for name, row in self.rows.items()}, self.visited)
+        renamed = self._learned.learn({name: row.keys for name, row in self.rows.items()}, self.whole.keys)
         if renamed:
             into = {name: self._renamed(name, new) for name, new in renamed.items()}
             self._join(into)
@@ -231,6 +293,8 @@ class Tally:
         for name, target in into.items():
             row = self.rows.pop(name)
             target.merge(row)
+            if self._in_block.pop(row.id, None):
+                self._in_block[target.id] = target
             ids[row.id] = target.id
         self._known.clear()
         self.cells = _moved(self.cells, ids, ROW_WIDTH)
