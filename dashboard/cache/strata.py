@@ -68,12 +68,16 @@ class Stratum:
     @cached_property
     def _squares(self) -> Mapping[int, float]:
         return {
-            number: sum(keys * _SQUARES[bucket] for bucket, keys in sizes.items())
+            number: sum(keys * _SQUARES[bucket] for bucket, keys in sizes.items()) + _SQUARES[max(sizes)]
             for number, sizes in self.sizes.items()
         }
 
     def squares(self, row: Row) -> float:
-        """The sum of squares of a row's sizes, from their buckets: right to within a few per cent."""
+        """The sum of squares of a row's sizes, from their buckets: right to within a few per cent.
+
+        The largest size stands in it once more: of rare large keys a sample has rather too few than too many, and
+        nearly all of the variance is theirs.
+        """
         return sum(self._squares.values()) if row is self.tally.whole else self._squares.get(row.id, 0.0)
 
     @cached_property

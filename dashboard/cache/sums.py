@@ -80,7 +80,8 @@ class Sums:
     visited: keys examined, with those that do not meet the selection. gone: keys that had expired. refused: keys that
     this user may not ask about. asked: for how many OBJECT was asked. types: bytes by type but for strings; encodings:
     type and encoding -> (keys, bytes, their squares); active: octave of the idle time or frequency -> the same.
-    standing: for each rule (inside, below, above, without, longest ms).
+    standing: for each rule (inside, below, above, without, longest ms). uncounted: collections of which this
+    user may not ask how many members they have.
     """
 
     visited: int
@@ -95,3 +96,4 @@ class Sums:
     active: dict[int, tuple[int, int, int]] = field(default_factory=dict)
     largest: Sequence[BigSums] = ()
     standing: Sequence[Sequence[int]] = ()
+    uncounted: int = 0

@@ -151,6 +151,7 @@ class Tally:
         self.visited = 0
         self.gone = 0
         self.refused = 0
+        self.uncounted = 0
         self.asked = 0
         self.types: Counter[bytes] = Counter()
         self.encodings: dict[bytes, list[int]] = {}
@@ -164,6 +165,7 @@ class Tally:
         self.visited += sums.visited
         self.gone += sums.gone
         self.refused += sums.refused
+        self.uncounted += sums.uncounted
         self.asked += sums.asked
         rows = [self._row(one) for one in sums.rows]
         for row, one in zip(rows, sums.rows, strict=True):

@@ -8,8 +8,10 @@ from contextlib import closing, contextmanager
 from dashboard.cache.analysis import Options, analyze
 from dashboard.cache.analysis_plain import batch_by_pipelines
 from dashboard.cache.analysis_script import batch_by_script
+from dashboard.cache.calls import Step, Visited
 from dashboard.cache.connect import Cache, Node
 from dashboard.cache.governor import Budget
+from dashboard.cache.line import packed
 from dashboard.cache.report import Report, Snapshot
 from dashboard.cache.rules import Rule
 from dashboard.cache.selection import Selection
@@ -38,23 +40,43 @@ def opened_as(server: Server, rules: str, keys: str = "~*") -> Iterator[Cache]:
 
 
 def by_script(
-    cache: Cache, node: Node, question: Question, cursor: int = 0, count: int = ALL_OF_IT, origin_ms: int = 0
+    cache: Cache,
+    node: Node,
+    question: Question,
+    cursor: int = 0,
+    count: int = ALL_OF_IT,
+    *,
+    origin_ms: int = 0,
+    biggest: int = 0,
 ) -> tuple[int, Sums]:
     """(next cursor, sums) of one batch by script."""
-    visited = batch_by_script(
-        cache, node, question, cursor, count, command="EVAL_RO", origin_ms=origin_ms, biggest=question.large_value
-    )
-    return visited.cursor, visited.found
+    step = batch_by_script(cache, question, cursor, count, command="EVAL_RO", origin_ms=origin_ms, biggest=biggest)
+    return _driven(cache, node, step)
 
 
 def by_pipelines(
-    cache: Cache, node: Node, question: Question, cursor: int = 0, count: int = ALL_OF_IT, origin_ms: int = 0
+    cache: Cache,
+    node: Node,
+    question: Question,
+    cursor: int = 0,
+    count: int = ALL_OF_IT,
+    *,
+    origin_ms: int = 0,
+    biggest: int = 0,
 ) -> tuple[int, Sums]:
     """(next cursor, sums) of one batch by pipelines."""
-    visited = batch_by_pipelines(
-        cache, node, question, cursor, count, origin_ms=origin_ms, biggest=question.large_value
-    )
-    return visited.cursor, visited.found
+    step = batch_by_pipelines(cache, question, cursor, count, origin_ms=origin_ms, biggest=biggest)
+    return _driven(cache, node, step)
+
+
+def _driven(cache: Cache, node: Node, step: Step[Sums]) -> tuple[int, Sums]:
+    try:
+        commands = next(step)
+        while True:
+            commands = step.send(packed(cache, node, commands))
+    except StopIteration as end:
+        visited: Visited[Sums] = end.value
+        return visited.cursor, visited.found
 
 
 def analysed(
