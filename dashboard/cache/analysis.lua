@@ -7,7 +7,7 @@ local origin, flags, every, biggest = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[
 local long_name, large_value, many_members = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
 local ttl_kind, ttl_low, ttl_high = ARGV[13], tonumber(ARGV[14]), tonumber(ARGV[15])
 local size_low, size_high = tonumber(ARGV[16]), tonumber(ARGV[17])
-local LOOKED_AT, LONGEST_PART, TOKEN, MOST_PARTS, ENDLESS = 512, 64, 16, 16, 9000000000000000
+local LOOKED_AT, ENDLESS = 512, 9000000000000000
 
 local function has(flag) return find(flags, flag, 1, true) ~= nil end
 local ttls, memory, object, lengths, typed = has('p'), has('m'), has('o'), has('l'), has('t')
@@ -60,39 +60,24 @@ local function stand(rule, pttl)
   if pttl > place[5] then place[5] = pttl end
 end
 
--- fold.py says what is folded and why. A shape has each run of digits as one 0.
-local has_version
-local function fold_part(part)
-  local shape = gsub(part, '%d+', '0')
-  if find(shape, '=', 1, true) or #shape > LONGEST_PART
-    or (find(shape, '0', 1, true) and not find(shape, '[^0-9A-Fa-f.,_%-]'))
-    or (#shape >= TOKEN and select(2, gsub(shape, '0', '')) >= 3)
-    or find(shape, '[%z\1-\31\127]') then
-    return '*'
-  end
-  if find(shape, '^[vV]0$') then
-    has_version = true
-    return part
-  end
-  return (gsub(shape, '0', '*'))
+-- Keys are put together by their shape, in which each run of digits is one 0: what fold.py makes of a name depends on
+-- that alone, so the caller can fold one name of each shape. A part that is folded whole by its looks is made alike
+-- too, or each session id would have a shape of its own; and a version (v2) is no number.
+local coarse_hex, coarse_value
+if find(separator, '^%p$') and not find('.,_-=', separator, 1, true) then
+  local mark = '%' .. separator
+  coarse_hex = mark .. '[%x.,_%-]*0[%x.,_%-]*%f[' .. mark .. ']'
+  coarse_value = mark .. '[^' .. mark .. ']*=[^' .. mark .. ']*'
 end
-
-local function fold(key)
-  has_version = false
-  local text = sub(key, 1, LOOKED_AT)
-  local parts, from = {}, 1
-  while true do
-    local begins, ends = find(text, separator, from, true)
-    if not begins then break end
-    parts[#parts + 1] = sub(text, from, begins - 1)
-    from = ends + 1
-  end
-  parts[#parts + 1] = #key > LOOKED_AT and '*' or sub(text, from)
-  local deep = #parts > MOST_PARTS
-  for index = #parts, MOST_PARTS + 1, -1 do parts[index] = nil end
-  for index = 1, #parts do parts[index] = fold_part(parts[index]) end
-  if deep then parts[MOST_PARTS + 1] = '*' end
-  return table.concat(parts, separator)
+local function coarse(shape)
+  if not coarse_hex then return shape end
+  shape = gsub(separator .. shape .. separator, coarse_hex, separator .. '0')
+  if find(shape, '=', 1, true) then shape = gsub(shape, coarse_value, separator .. '=') end
+  return shape
+end
+local function digits(letter, run)
+  if letter == 'v' or letter == 'V' then return letter .. run end
+  return letter .. '0'
 end
 
 local scan = {'SCAN', cursor, 'COUNT', count}
@@ -122,13 +107,13 @@ if origin == 0 then origin = now end
 local offset = now - origin
 if ttl_kind == 'at' then ttl_low, ttl_high = ttl_low - now, ttl_high - now end
 
--- A row is a namespace: name, keys, bytes, bytes without TTL, an example, its number, types, oddities.
-local rows, by_shape_row, by_name, rules_of = {}, {}, {}, {}
+-- A row: shape, keys, bytes, bytes without TTL, the beginning of one of its keys, its number, types, oddities.
+local rows, row_by_shape, row_by_coarse, versioned, rules_of = {}, {}, {}, {}, {}
 local function row_of(name, key)
-  local row = by_name[name]
+  local row = row_by_coarse[name]
   if not row then
-    row = {name, 0, 0, 0, sub(key, 1, 200), #rows * 8192, {}, {}}
-    by_name[name] = row
+    row = {name, 0, 0, 0, sub(key, 1, LOOKED_AT + 1), #rows * 8192, {}, {}}
+    row_by_coarse[name] = row
     rows[#rows + 1] = row
   end
   return row
@@ -141,7 +126,7 @@ end
 
 local codes, sizes = {}, {}
 local type_memory, encodings, active, largest = {}, {}, {}, {}
-local asked, gone, taken = 0, 0, 0
+local asked, gone, taken, uncounted = 0, 0, 0, 0
 local rule_count = #by_shape + #by_key
 local all_wanted = ttl_kind == '' and size_low == 0 and size_high == ENDLESS
 local all_strings = typed and next(kinds) == nil
@@ -165,17 +150,19 @@ for index = 1, #keys do
   end
   if wanted then
     taken = taken + 1
-    local row, shape
     local length = #key
-    if shaped and length <= LOOKED_AT then
-      shape = gsub(key, '%d+', '0')
-      row = by_shape_row[shape]
-    end
+    local text = length <= LOOKED_AT and key or sub(key, 1, LOOKED_AT)
+    local shape = shaped and gsub(text, '%d+', '0') or text
+    local row = row_by_shape[shape]
     if not row then
-      row = row_of(fold(key), key)
-      if shape then
-        if not has_version then by_shape_row[shape] = row end
-        if rule_count > 0 and rules_of[shape] == nil then rules_of[shape] = covering(by_shape, shape) or false end
+      if versioned[shape] == nil then versioned[shape] = find(shape, '[vV]0') ~= nil end
+      if not shaped then
+        row = row_of('as it is ' .. text, key)
+      elseif versioned[shape] then
+        row = row_of('version ' .. gsub(text, '(%D?)(%d+)', digits), key)
+      else
+        row = row_of(length <= LOOKED_AT and 'whole ' .. coarse(shape) or 'cut ' .. shape, key)
+        if length <= LOOKED_AT then row_by_shape[shape] = row end
       end
     end
     row[2], row[3] = row[2] + 1, row[3] + bytes
@@ -201,7 +188,7 @@ for index = 1, #keys do
       type_memory[kind] = (type_memory[kind] or 0) + bytes
       if lengths and LENGTH[kind] then
         members = redis.pcall(LENGTH[kind], key)
-        if type(members) ~= 'number' then members = nil
+        if type(members) ~= 'number' then members, uncounted = nil, uncounted + 1
         elseif members == 1 then note(row, 3, key)
         elseif members >= many_members then note(row, 4, key) end
       end
@@ -212,8 +199,13 @@ for index = 1, #keys do
       if bytes > biggest then largest[#largest + 1] = {key, kind or 'string', bytes, pttl, members or -1} end
     end
     if rule_count > 0 then
-      local rules
-      if shape then rules = rules_of[shape] else rules = covering(by_shape, key) end
+      local rules = rules_of[shape]
+      if length > LOOKED_AT then
+        rules = covering(by_shape, key)
+      elseif rules == nil then
+        rules = covering(by_shape, shape) or false
+        rules_of[shape] = rules
+      end
       if rules then for _, rule in ipairs(rules) do stand(rule, pttl) end end
       for _, rule in ipairs(by_key) do if covers(rule, key) then stand(rule, pttl) end end
     end
@@ -254,4 +246,4 @@ for _, row in ipairs(rows) do
   row[7], row[8] = pairs_of(row[7]), pairs_of(row[8])
 end
 return {reply[1], #keys, now, gone, asked, codes, sizes, rows, pairs_of(type_memory), pairs_of(encodings),
-  pairs_of(active), largest, standing, microseconds() - begun}
+  pairs_of(active), largest, standing, uncounted, microseconds() - begun}

@@ -7,19 +7,22 @@ script is not allowed.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from dashboard.cache import design
-from dashboard.cache.analysis_plain import batch_by_pipelines
+from dashboard.cache.analysis_plain import LENGTHS, batch_by_pipelines
 from dashboard.cache.analysis_script import batch_by_script
+from dashboard.cache.calls import Step
 from dashboard.cache.capability import Capabilities
 from dashboard.cache.connect import Cache, Node
 from dashboard.cache.errors import CacheError, Denied, ServerError, Strained
 from dashboard.cache.filtering import seconds_of
-from dashboard.cache.govern import Batch, Visited, govern
+from dashboard.cache.govern import Batch, govern
 from dashboard.cache.governor import Budget
 from dashboard.cache.keys import keeps_frequency
+from dashboard.cache.line import Command
 from dashboard.cache.position import Position
 from dashboard.cache.progress import Progress
 from dashboard.cache.report import Snapshot
@@ -36,6 +39,7 @@ PATIENCE_SECONDS = 30.0  # a failover takes a cluster or a sentinel some seconds
 ALL_ASKED = 100_000  # keys up to which OBJECT is asked for each; beyond, for one in SOME_ASKED
 SOME_ASKED = 32
 FIRST_COUNT = 60  # the first call names nearly all of its keys, as none of them is known to be small
+TYPELESS_MODULES = {"lua"}  # Valkey's scripting engine is one
 SNAPSHOT_SHARE = 0.1  # of the time at most, for making snapshots
 
 
@@ -70,11 +74,14 @@ class _Analysis:
         capabilities = cache.capabilities()
         self._question = _question(cache, selection, options, capabilities)
         self._command = scripting(capabilities)
+        self._clustered = cache.target.kind == "cluster" or capabilities.mode == "cluster"
+        self._whole = selection.pattern == b"*" and not selection.type
         self._refusal = ""
         self._started = time.time()
         self._began = time.monotonic()
         self._tallies: dict[str, Tally] = {}
         self._origins: dict[str, int] = {}
+        self._begun: set[str] = set()  # servers whose first batch is under way or not added yet
         missing = _missing(capabilities)
         self._reporter = Reporter(self._question, self._started, missing, self._method)
 
@@ -114,27 +121,27 @@ class _Analysis:
 
     # --- visits --------------------------------------------------------------------------------------------
 
-    def _visit(self, node: Node, cursor: int, count: int) -> Visited[Sums]:
-        origin = self._origins.get(node.name)
-        if origin is None:
-            origin = self._origins[node.name] = self._origin(node)
-        tally = self._tallies.get(node.name)
-        biggest = tally.threshold if tally else 0
-        where = (self._cache, node, self._question, cursor, count)
+    def _visit(self, node: Node, cursor: int, count: int) -> Step[Sums]:
+        if not cursor:
+            # From the beginning: perhaps of another server than before, with a clock and with large keys of its own.
+            self._begun.add(node.name)
+            self._origins[node.name] = yield from self._origin()
+        origin = self._origins[node.name]
+        biggest = 0 if node.name in self._begun else self._tallies[node.name].threshold
+        where = (self._cache, self._question, cursor, count)
         if self._command and not self._refusal:
             try:
-                return batch_by_script(*where, command=self._command, origin_ms=origin, biggest=biggest)
+                return (yield from batch_by_script(*where, command=self._command, origin_ms=origin, biggest=biggest))
             except (Denied, ServerError) as error:
                 self._refusal = error.sentence  # plain commands need less, and say of which key they are refused
-        return batch_by_pipelines(*where, origin_ms=origin, biggest=biggest)
+        return (yield from batch_by_pipelines(*where, origin_ms=origin, biggest=biggest))
 
-    def _origin(self, node: Node) -> int:
-        """When this analysis began, by the clock of that server: ms."""
-        try:
-            now = seconds_of(self._cache.execute("TIME", node=node))
-        except Denied:
-            return 0
-        return round((now - (time.time() - self._started)) * 1000)
+    def _origin(self) -> Generator[Sequence[Command], list[Any], int]:
+        """When this analysis began, by the clock of that server: ms. By ours where it does not tell."""
+        (reply,) = yield [("TIME",)]
+        now = time.time()
+        told = now if isinstance(reply, Exception) else seconds_of(reply)
+        return round((told - (now - self._started)) * 1000)
 
     def _method(self) -> str:
         return "script" if self._command and not self._refusal else "pipelines"
@@ -144,16 +151,21 @@ class _Analysis:
     def _add(self, batch: Batch[Sums | None]) -> None:
         name = batch.node.name
         if batch.anew or name not in self._tallies:
-            self._tallies[name] = Tally(self._options.separator)
+            self._tallies[name] = self._new_tally()
+        if batch.anew:
+            self._begun.discard(name)
         if batch.found is not None:
             self._tallies[name].add(batch.found)
+
+    def _new_tally(self) -> Tally:
+        return Tally(self._options.separator, lumpy=self._clustered)
 
     def _strata(self, position: Position) -> list[Stratum]:
         found = []
         for name, place in position.places.items():
-            tally = self._tallies.get(name) or Tally(self._options.separator)
+            tally = self._tallies.get(name) or self._new_tally()
             ended = place.cursor == 0
-            examined = max(place.examined, 0) if not ended else max(place.examined, tally.visited)
+            examined = max(place.examined, tally.visited) if ended and self._whole else place.examined
             found.append(Stratum(tally, examined, place.keys if place.keys is not None else 0, ended))
         return alike(found)
 
@@ -189,9 +201,14 @@ class _Analysis:
         gone = sum(one.tally.gone for one in strata)
         if gone:
             notes.append(f"{gone:,} keys expired while they were looked at and are left out.")
+        uncounted = sum(one.tally.uncounted for one in strata)
+        if uncounted:
+            notes.append(
+                f"Members of {uncounted:,} collections are not counted: Cachedeck's user may not use one of "
+                f"{', '.join(LENGTHS.values())}."
+            )
         seen = sum(one.tally.visited for one in strata)
-        whole = self._question.selection.pattern == b"*" and not self._question.selection.type
-        if progress.complete and whole and seen != progress.total:
+        if progress.complete and self._whole and seen != progress.total:
             notes.append(
                 f"The keyspace changed meanwhile: {progress.total:,} keys when this began, {seen:,} were seen on the "
                 "way. SCAN shows what was there all the time at least once; what came or went may be in or not."
@@ -210,6 +227,8 @@ class _Analysis:
 
 
 def _question(cache: Cache, selection: Selection, options: Options, capabilities: Capabilities) -> Question:
+    if not capabilities.can("SCAN"):
+        raise Denied(f"{capabilities.why_not('SCAN')}, so no keys can be found.", "SCAN")
     for command, condition in (("PTTL", selection.ttl), ("MEMORY USAGE", selection.size)):
         if condition and not capabilities.can(command):
             raise Denied(f"{capabilities.why_not(command)}, so keys cannot be selected by it.", command)
@@ -256,7 +275,7 @@ def _six_types_only(cache: Cache, capabilities: Capabilities) -> bool:
         modules = cache.execute("INFO", "modules", node=cache.primaries()[0])
     except CacheError:
         return False
-    return not modules.get("modules")
+    return {module.get("name") for module in modules.get("modules", [])} <= TYPELESS_MODULES
 
 
 def _missing(capabilities: Capabilities) -> list[str]:

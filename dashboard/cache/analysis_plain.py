@@ -14,29 +14,29 @@ from typing import Any
 
 from redis.exceptions import NoPermissionError, ResponseError
 
-from dashboard.cache.connect import Cache, Node
-from dashboard.cache.errors import translate
+from dashboard.cache.calls import Step, Visited
+from dashboard.cache.connect import Cache
+from dashboard.cache.errors import checked
 from dashboard.cache.filtering import seconds_of
 from dashboard.cache.fold import namespace_of
-from dashboard.cache.govern import Visited
-from dashboard.cache.packed import packed
 from dashboard.cache.scan import scan_command
 from dashboard.cache.slots import slot_of
 from dashboard.cache.sums import NO_TTL, ROW_WIDTH, UNKNOWN, BigSums, Question, RowSums, Sums
 
 EXAMPLE = 200  # bytes of a key's name
-_LENGTHS = {b"hash": "HLEN", b"list": "LLEN", b"set": "SCARD", b"zset": "ZCARD", b"stream": "XLEN"}
+LENGTHS = {b"hash": "HLEN", b"list": "LLEN", b"set": "SCARD", b"zset": "ZCARD", b"stream": "XLEN"}
 
 
 def batch_by_pipelines(
-    cache: Cache, node: Node, question: Question, cursor: int, count: int, *, origin_ms: int, biggest: int
-) -> Visited[Sums]:
+    cache: Cache, question: Question, cursor: int, count: int, *, origin_ms: int, biggest: int
+) -> Step[Sums]:
     """SCAN, a pipeline of what is asked of each key, and one of what is asked of some. Raises CacheError."""
     selection = question.selection
     whole = selection.pattern == b"*" and not selection.type
-    following, keys = cache.execute(*scan_command(selection, cursor, count), node=node)
+    (reply,) = yield [tuple(scan_command(selection, cursor, count))]
+    following, keys = checked(reply, cache.name)
     examined = len(keys) if whole or not int(following) else max(count, len(keys))
-    replies = iter(packed(cache, node, [("TIME",), *(words for key in keys for words in _first(question, key))]))
+    replies = iter((yield [("TIME",), *(words for key in keys for words in _first(question, key))]))
     adder = _Adder(question, origin_ms, _now_ms(next(replies)), biggest)
     taken: list[tuple[bytes, bytes, int, int]] = []
     for key in keys:
@@ -47,8 +47,13 @@ def batch_by_pipelines(
             adder.gone += 1
         elif adder.wants(int(pttl), int(memory)):
             taken.append((key, kind, int(pttl), int(memory)))
-    adder.add(taken, _second(cache, node, question, taken))
-    return Visited(int(following), examined, adder.sums(len(keys)))
+    asked, words = _second(question, taken)
+    told = (yield words) if words else []
+    adder.uncounted = sum(
+        what == "members" and isinstance(reply, NoPermissionError) for (_, what), reply in zip(asked, told, strict=True)
+    )
+    adder.add(taken, {what: reply for what, reply in zip(asked, told, strict=True) if _is_told(reply)})
+    return Visited(int(following), examined, adder.sums(examined))
 
 
 def _now_ms(reply: Any) -> int:
@@ -80,29 +85,31 @@ def _refused(cache: Cache, *replies: Any) -> bool:
             return True
         if isinstance(reply, ResponseError) and str(reply).startswith(("MOVED", "ASK")):
             return True  # its slot has just gone to another primary, which counts it
-        if isinstance(reply, Exception):
-            raise translate(reply, cache.name)
+        checked(reply, cache.name)
     return False
 
 
 def _second(
-    cache: Cache, node: Node, question: Question, taken: Sequence[tuple[bytes, bytes, int, int]]
-) -> dict[tuple[bytes, str], Any]:
-    """Members of collections, and of one key in `every` its encoding and activity: (key, what) -> reply."""
+    question: Question, taken: Sequence[tuple[bytes, bytes, int, int]]
+) -> tuple[list[tuple[bytes, str]], list[tuple[Any, ...]]]:
+    """Members of collections, and of one key in `every` its encoding and activity: what is asked, and the commands."""
     asked: list[tuple[bytes, str]] = []
     words: list[tuple[Any, ...]] = []
     for index, (key, kind, _, _) in enumerate(taken, start=1):
-        if question.lengths and kind in _LENGTHS:
+        if question.lengths and kind in LENGTHS:
             asked.append((key, "members"))
-            words.append((_LENGTHS[kind], key))
+            words.append((LENGTHS[kind], key))
         if question.object and index % question.every == 0:
             asked.append((key, "encoding"))
             words.append(("OBJECT", "ENCODING", key))
             if question.activity:
                 asked.append((key, "activity"))
                 words.append(("OBJECT", question.activity, key))
-    replies = packed(cache, node, words)
-    return {what: reply for what, reply in zip(asked, replies, strict=True) if not isinstance(reply, Exception | None)}
+    return asked, words
+
+
+def _is_told(reply: Any) -> bool:
+    return reply is not None and not isinstance(reply, Exception)
 
 
 class _Adder:
@@ -125,6 +132,7 @@ class _Adder:
         self._asked = 0
         self.gone = 0
         self.refused = 0
+        self.uncounted = 0
 
     def wants(self, pttl: int, memory: int) -> bool:
         """Whether a key meets the selection's TTL and size conditions."""
@@ -196,6 +204,7 @@ class _Adder:
             self._active,
             self._largest,
             self._standing,
+            self.uncounted,
         )
 
 

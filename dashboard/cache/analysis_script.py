@@ -10,19 +10,21 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from dashboard.cache import scripts
-from dashboard.cache.connect import Cache, Node
-from dashboard.cache.errors import translate
-from dashboard.cache.govern import Visited
-from dashboard.cache.packed import packed
+from dashboard.cache.calls import Step, Visited
+from dashboard.cache.connect import Cache
+from dashboard.cache.errors import checked
+from dashboard.cache.fold import namespace_of
 from dashboard.cache.sums import BigSums, Question, RowSums, Sums
 
 _SCRIPT = scripts.load("clock.lua", "analysis.lua")
 KIND_COUNT = 4  # oddities, each with an example
+EXAMPLE = 200  # bytes of a key's name
+MOST_SHAPES = 50_000
 
 
 def batch_by_script(
-    cache: Cache, node: Node, question: Question, cursor: int, count: int, *, command: str, origin_ms: int, biggest: int
-) -> Visited[Sums]:
+    cache: Cache, question: Question, cursor: int, count: int, *, command: str, origin_ms: int, biggest: int
+) -> Step[Sums]:
     """One round trip. command: EVAL or EVAL_RO. origin_ms: the moment from which slots count, by that server's clock.
 
     biggest: keys of more bytes are named. Raises CacheError.
@@ -50,12 +52,11 @@ def batch_by_script(
         round(time.time() * 1000),
         *_rules(question),
     )
-    (reply,) = packed(cache, node, [command_and_arguments])
-    if isinstance(reply, Exception):
-        raise translate(reply, cache.name)
+    (reply,) = yield [command_and_arguments]
+    checked(reply, cache.name)
     following, visited = int(reply[0]), int(reply[1])
     examined = visited if whole or not following else max(count, visited)
-    return Visited(following, examined, _sums(reply), scripts.held(reply[-1]))
+    return Visited(following, examined, _sums(reply, examined, question.separator), scripts.held(reply[-1]))
 
 
 def _flags(question: Question) -> str:
@@ -78,13 +79,13 @@ def _rules(question: Question) -> Iterable[Any]:
         yield from (round(rule.low * 1000), round(rule.high * 1000), int(has_digits), len(rule.parts), *rule.parts)
 
 
-def _sums(reply: Sequence[Any]) -> Sums:
-    _, visited, _, gone, asked, codes, sizes, rows, types, encodings, active, largest, standing, _ = reply
+def _sums(reply: Sequence[Any], examined: int, separator: bytes) -> Sums:
+    _, _, _, gone, asked, codes, sizes, rows, types, encodings, active, largest, standing, uncounted, _ = reply
     return Sums(
-        visited=int(visited),
+        visited=examined,
         codes=codes,
         sizes=sizes,
-        rows=[_row(row) for row in rows],
+        rows=[_row(row, separator) for row in rows],
         gone=gone,
         asked=asked,
         types=_map(types),
@@ -92,15 +93,16 @@ def _sums(reply: Sequence[Any]) -> Sums:
         active=_groups(active),
         largest=[BigSums(*entry) for entry in largest],
         standing=standing,
+        uncounted=uncounted,
     )
 
 
-def _row(row: Sequence[Any]) -> RowSums:
-    name, keys, memory, without_memory, example, _, types, odd = row
+def _row(row: Sequence[Any], separator: bytes) -> RowSums:
+    shape, keys, memory, without_memory, beginning, _, types, odd = row
     notes = _map(odd)
     return RowSums(
-        name=name,
-        example=example,
+        name=_name(shape, beginning, separator),
+        example=beginning[:EXAMPLE],
         keys=keys,
         memory=memory,
         without_memory=without_memory,
@@ -110,6 +112,19 @@ def _row(row: Sequence[Any]) -> RowSums:
             place: notes[place + KIND_COUNT] for place in range(1, KIND_COUNT + 1) if place + KIND_COUNT in notes
         },
     )
+
+
+_names: dict[tuple[bytes, bytes], bytes] = {}
+
+
+def _name(shape: bytes, beginning: bytes, separator: bytes) -> bytes:
+    """The namespace of keys of a shape, from the beginning of one of them; folded once for each shape."""
+    name = _names.get((shape, separator))
+    if name is None:
+        if len(_names) >= MOST_SHAPES:
+            _names.clear()
+        name = _names[shape, separator] = namespace_of(beginning, separator)
+    return name
 
 
 def _groups(flat: Sequence[Any]) -> dict[Any, tuple[int, int, int]]:

@@ -12,6 +12,7 @@ import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import redis.exceptions as problems
 
@@ -182,6 +183,13 @@ def _denied(text: str, name: str) -> Denied:
     if "key" in text and not command:
         return Denied(f"Cachedeck's user on {name} has no permission for this key.")
     return Denied(f"Cachedeck's user on {name} may not run {command or 'this command'}.", command)
+
+
+def checked(reply: Any, name: str) -> Any:
+    """A reply as it is; raises the CacheError that it is, about the cache `name`."""
+    if isinstance(reply, Exception):
+        raise reply if isinstance(reply, CacheError) else translate(reply, name)
+    return reply
 
 
 @contextmanager

@@ -3,17 +3,19 @@
 What is done to a batch is a visit: SCAN (walk.py), a script that scans and adds up (analysis_script.py),
 a script that scans and changes (retime.py). Which primary is asked when, for how much, what happens when
 one fails or another takes over, is the same for all of them and stands here.
+
+A visit is a generator: it yields commands and is sent their replies. So all primaries work side by side, and
+while we deal with one batch the server deals with the next, in one thread.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from queue import Empty, SimpleQueue
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
+from dashboard.cache.calls import Calls, Ended, Step, Visited
 from dashboard.cache.connect import Cache, Node
 from dashboard.cache.errors import (
     Busy,
@@ -32,27 +34,24 @@ from dashboard.cache.replicas import one_replica_each
 from dashboard.cache.watch import Limits, Watch
 
 LEAD = 0.02  # how far a primary may be ahead of the others: what was seen of a cluster is about as much of each
-RETRY_SECONDS = 1.0
+RETRY_SECONDS = 1.0  # until the first try again; each further one waits twice as long
+LONGEST_RETRY = 8.0
 _PASSING = (Unreachable, TimedOut, Busy, Loading, ClusterDown, ReadOnlyReplica)
 
 T = TypeVar("T")
 
-
-class Visited(NamedTuple, Generic[T]):
-    """What a visit gives: SCAN's next cursor, how many keys were examined, and what was found or done.
-
-    held: seconds for which the server was held, where it says so itself; else the call's time is taken for it.
-    """
-
-    cursor: int
-    examined: int
-    found: T
-    held: float | None = None
+Visit = Callable[[Node, int, int], Step[T]]
+"""(server, cursor, count): a step that visits about `count` keys from the cursor on."""
 
 
-Visit = Callable[[Node, int, int], Visited[T]]
-"""(server, cursor, count) -> Visited: visits about `count` keys from the cursor on. May be called from a thread, for
-several primaries at once, but for one primary never twice at a time."""
+def at_once(visit: Callable[[Node, int, int], Visited[T]]) -> Visit[T]:
+    """A visit from a function that asks and waits by itself."""
+
+    def step(node: Node, cursor: int, count: int) -> Step[T]:
+        yield from ()
+        return visit(node, cursor, count)
+
+    return step
 
 
 @dataclass(frozen=True)
@@ -94,8 +93,8 @@ def govern(
 
     A primary that fails ends there as lost, in the position of a batch without keys, and the others go on; with
     `budget.patience` it is tried again, and another one that has taken over is walked from its beginning.
-    Closing the generator waits for the calls that are under way: a visit that changes something must count by
-    itself, as its last results may not be fetched any more (with `abreast` and `ahead` off there are none such).
+    Closing the generator hangs up on servers that are still at work; a visit that changes something goes `at_once`,
+    so that there are none.
     Raises CacheError where no server can be asked at all, and Strained (budget.watched).
     """
     walking: _Walking[T] = _Walking(cache, visit, budget, limits or Limits(), replicas=replicas)
@@ -104,18 +103,6 @@ def govern(
         yield from walking.batches()
     finally:
         walking.close()
-
-
-class _Here(Executor):
-    """Runs what is submitted at once: for a walk that has one call under way at a time, a thread is a detour."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except CacheError as error:
-            future.set_exception(error)
-        return future
 
 
 class _Walking(Generic[T]):
@@ -132,12 +119,11 @@ class _Walking(Generic[T]):
         self._nodes: dict[str, Node] = {}
         self._governors: dict[str, Governor] = {}
         self._watches: dict[str, Watch] = {}
-        self._pending: dict[Future[tuple[Visited[T], float, float]], tuple[str, int]] = {}
-        self._done: SimpleQueue[Future[tuple[Visited[T], float, float]]] = SimpleQueue()
+        self._calls: Calls[T] = Calls(cache)
         self._anew: set[str] = set()
         self._failed_at: dict[str, float] = {}
         self._retry_at = 0.0
-        self._executor: Executor = _Here()
+        self._retry_after = RETRY_SECONDS
         self._spent = Cost()  # of governors that are no more
 
     # --- beginning and end ---------------------------------------------------------------------------------
@@ -154,8 +140,6 @@ class _Walking(Generic[T]):
                 self._lose(node.name, Place(), error)
         if errors and len(errors) == len(nodes):
             raise errors[0]
-        if (self._budget.abreast and len(nodes) > 1) or self._budget.ahead:
-            self._executor = ThreadPoolExecutor(max_workers=max(len(nodes), 1), thread_name_prefix="walk")
 
     def _servers(self, *, fresh: bool = False) -> tuple[Node, ...]:
         primaries = self._cache.primaries(fresh=fresh)
@@ -180,28 +164,26 @@ class _Walking(Generic[T]):
         self._position = self._position.at(node.name, place)
 
     def close(self) -> None:
-        self._executor.shutdown(wait=True, cancel_futures=True)
+        self._calls.close()
 
     # --- the loop ------------------------------------------------------------------------------------------
 
     def batches(self) -> Iterator[Batch[T | None]]:
         while not self._over():
             self._look()
-            self._submit()
-            if not self._pending:
+            self._begin_calls()
+            if self._calls.under_way and not self._calls.ended:
+                self._calls.wait(self._pause())
+            if self._calls.ended:
+                batch = self._taken(self._calls.ended.popleft())
+                if self._budget.ahead:
+                    self._begin_calls()
+                yield batch
+            elif not self._calls.under_way:
                 pause = self._pause()
                 if pause is None:
                     return
                 time.sleep(pause)
-                continue
-            try:
-                future = self._done.get(timeout=self._pause())
-            except Empty:
-                continue  # another primary may be asked now
-            batch = self._taken(future)
-            if self._budget.ahead:
-                self._submit()
-            yield batch
 
     def _over(self) -> bool:
         return self._deadline is not None and time.monotonic() >= self._deadline and self._begun_to_look
@@ -211,40 +193,34 @@ class _Walking(Generic[T]):
         """A walk whose time is over before it began still makes one call: else a search would never get on."""
         return self._cost().calls > 0 or bool(self._failed_at)
 
-    def _submit(self) -> None:
-        """Send a call to every primary that may be asked now, one at a time where they are not asked abreast."""
+    def _begin_calls(self) -> None:
+        """Ask every primary that may be asked now; one at a time where they are not asked abreast."""
         most = len(self._nodes) if self._budget.abreast else 1
         for name in self._next():
-            if len(self._pending) >= most:
+            if len(self._calls.names) >= most:
                 return
             governor, place = self._governors[name], self._position.places[name]
             if governor.wait() > 0:
                 continue
-            future = self._executor.submit(self._timed, self._nodes[name], place.cursor or 0, governor.count)
-            self._pending[future] = (name, governor.count)
-            future.add_done_callback(self._done.put)
+            node, count = self._nodes[name], governor.count
+            governor.begun()
+            self._calls.begin(node, self._visit(node, place.cursor or 0, count), count)
 
     def _next(self) -> list[str]:
         """Primaries to be asked, the one of which least was examined first, without those that are too far ahead."""
-        asked = {name for name, _ in self._pending.values()}
+        asked = self._calls.names
         live = {name: place.share for name, place in self._position.places.items() if not place.ended}
         if not live:
             return []
         last = min(live.values())
-        return sorted(
-            (name for name in live if name not in asked and live[name] <= last + LEAD),
-            key=lambda name: (live[name], name),
-        )
-
-    def _timed(self, node: Node, cursor: int, count: int) -> tuple[Visited[T], float, float]:
-        started = time.perf_counter()
-        visited = self._visit(node, cursor, count)
-        ended = time.perf_counter()
-        return visited, ended - started, ended
+        near = (name for name, share in live.items() if name not in asked and share <= last + LEAD)
+        return sorted(near, key=lambda name: (live[name], name))
 
     def _pause(self) -> float | None:
         """Until something may be asked again; None where nothing will be."""
         waits = [self._governors[name].wait() for name in self._next()]
+        if not self._budget.abreast and self._calls.under_way:
+            waits = []
         if self._failed_at:
             waits.append(max(self._retry_at - time.monotonic(), 0.0))
         if not waits:
@@ -254,19 +230,19 @@ class _Walking(Generic[T]):
             pause = min(pause, max(self._deadline - time.monotonic(), 0.0))
         return pause
 
-    def _taken(self, future: Future[tuple[Visited[T], float, float]]) -> Batch[T | None]:
-        name, count = self._pending.pop(future)
+    def _taken(self, ended: Ended[T]) -> Batch[T | None]:
+        call, how = ended.call, ended.how
+        name = call.node.name
         before, place = self._position, self._position.places[name]
         found: T | None = None
-        try:
-            visited, seconds, ended = future.result()
-        except CacheError as error:
-            self._lose(name, place, error)
+        if isinstance(how, CacheError):
+            self._lose(name, place, how)
         else:
-            self._governors[name].measured(seconds, count, ended, visited.held)
+            self._governors[name].measured(ended.at - call.begun, call.count, ended.at, how.held)
             self._failed_at.pop(name, None)
-            found = visited.found
-            self._position = before.at(name, place.after(visited.cursor, visited.examined))
+            self._retry_after = RETRY_SECONDS
+            found = how.found
+            self._position = before.at(name, place.after(how.cursor, how.examined))
         anew = name in self._anew and found is not None
         if anew:
             self._anew.discard(name)
@@ -282,17 +258,17 @@ class _Walking(Generic[T]):
         self._position = self._position.at(name, replace(place, lost=error.sentence))
         now = time.monotonic()
         since = self._failed_at.setdefault(name, now)
-        self._retry_at = now + RETRY_SECONDS
+        self._retry_at = now + self._retry_after
         if now - since >= self._budget.patience or not isinstance(error, _PASSING):
             self._failed_at.pop(name)
 
     def _look(self) -> None:
         """Judge the servers, and try those again that failed."""
         if self._failed_at and time.monotonic() >= self._retry_at:
-            self._retry_at = time.monotonic() + RETRY_SECONDS
+            self._retry_after = min(2 * self._retry_after, LONGEST_RETRY)
+            self._retry_at = time.monotonic() + self._retry_after
             self._try_again()
-        busy = {name for name, _ in self._pending.values()}
-        for name in [name for name in self._watches if name not in busy]:
+        for name in [name for name in self._watches if name not in self._calls.names]:
             if not self._position.places[name].ended:
                 self._judge(name)
 

@@ -10,6 +10,7 @@ MOST_COUNT = 20_000  # beyond it a call's cost is all in the keys, so nothing is
 LEAST_COUNT = 10
 GROWTH = 2.0  # how far one batch may differ from the one before: a single slow call proves little
 AIM = 0.8  # of the time that a call may take: keys differ, and a batch of dear ones should keep within it too
+CREDIT = 0.002  # seconds: how late a call may be and the next one still be sent as if it had been on time
 FORGETTING = 0.3  # how much the last call tells of what a key costs, where it was cheaper than those before
 
 
@@ -18,10 +19,10 @@ class Budget:
     """What a walk may take of each primary.
 
     hold_ms: one call. share: of the server's time, 0 to 1. seconds: of our time in all, None for no end.
-    abreast: whether primaries are asked side by side, by a thread each. ahead: whether the next call is sent before
-    the last one's keys are dealt with, so that neither side waits for the other; a walk that is left early has
-    asked once too often then. patience: for how many seconds a primary that fails is tried again. watched: whether
-    the server's own latency and memory are looked at meanwhile, and the walk ends where they get worse (watch.py).
+    abreast: whether primaries are asked side by side. ahead: whether the next call is sent before the last one's
+    keys are dealt with, so that neither side waits for the other; a walk that is left early has asked once too
+    often then. patience: for how many seconds a primary that fails is tried again. watched: whether the server's
+    own latency and memory are looked at meanwhile, and the walk ends where they get worse (watch.py).
     """
 
     hold_ms: float = 1.0
@@ -46,11 +47,16 @@ class Governor:
         self._budget = budget
         self.round_trip = round_trip
         self.count = budget.first_count
+        self._began: float | None = None
         self._cost = 0.0  # seconds of the server for one key
         self.due = 0.0
         self.calls = 0
         self.busy = 0.0
         self.longest = 0.0
+
+    def begun(self) -> None:
+        """A call is sent now. Being a little late is made up for: the share is one of the whole time."""
+        self._began = max(self.due, time.perf_counter() - CREDIT)
 
     def measured(self, seconds: float, count: int, ended: float | None = None, held: float | None = None) -> None:
         """A call for `count` keys took `seconds` and ended at `ended` (perf_counter), just now by default.
@@ -67,7 +73,8 @@ class Governor:
         wanted = AIM * self._budget.hold_ms / 1000 / self._cost
         self.count = int(min(max(wanted, count / GROWTH, LEAST_COUNT), count * GROWTH, MOST_COUNT))
         ended = time.perf_counter() if ended is None else ended
-        self.due = ended + held * (1 - self._budget.share) / self._budget.share
+        began = ended - seconds if self._began is None else self._began
+        self.due = began + held / self._budget.share
 
     def wait(self) -> float:
         """Seconds until the next call keeps the share; what happens meanwhile counts as rest."""

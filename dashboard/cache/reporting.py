@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 from dashboard.cache.estimate import NOTHING, Estimate
 from dashboard.cache.key_token import printable
-from dashboard.cache.report import BigKey, Report, RuleRow
+from dashboard.cache.report import BigKey, Cliff, Report, RuleRow
 from dashboard.cache.report_expiry import expiry, found_cliffs, seen_in_slots
 from dashboard.cache.report_namespaces import namespace_rows, ranked
 from dashboard.cache.report_whole import activity, encodings, sizes_of, ttl_groups, types
@@ -17,6 +18,7 @@ from dashboard.cache.tally import MOST_BIGGEST
 
 MOST_NAMED = 500  # namespaces of a finished report
 MOST_NAMED_LIVE = 60  # while it runs, the report is made again and again
+CLIFF_SECONDS = 2.0
 KEY_CUT = 1000  # characters of a key's name that are kept
 
 
@@ -28,6 +30,8 @@ class Reporter:
         self._origin = origin
         self._missing = tuple(missing)
         self._method = method
+        self._cliffs: tuple[Cliff, ...] = ()
+        self._cliffs_at = float("-inf")
 
     def report(self, strata: Sequence[Stratum], notes: Sequence[str] = (), *, final: bool = False) -> Report:
         """The figures as they are now. `final`: all that is worth keeping, which takes longer."""
@@ -56,13 +60,23 @@ class Reporter:
             bound=sum(one.tally.bound for one in strata),
             biggest=tuple(_biggest(strata)),
             expiry=expiry(strata, slots, question, self._origin),
-            cliffs=tuple(found_cliffs(strata, slots, question, self._origin)),
+            cliffs=self._found_cliffs(strata, slots, final=final),
             rules=tuple(_rules(strata, question.rules)),
             activity=activity(strata, question),
             missing=self._missing,
             method=self._method(),
             notes=tuple(notes),
         )
+
+    def _found_cliffs(
+        self, strata: Sequence[Stratum], slots: Sequence[Sequence[int]], *, final: bool
+    ) -> tuple[Cliff, ...]:
+        """Looked for every two seconds and at the end: of all figures these take the longest to find."""
+        now = time.monotonic()
+        if final or now - self._cliffs_at >= CLIFF_SECONDS:
+            self._cliffs = tuple(found_cliffs(strata, slots, self._question, self._origin))
+            self._cliffs_at = now
+        return self._cliffs
 
 
 def _biggest(strata: Sequence[Stratum]) -> Iterator[BigKey]:

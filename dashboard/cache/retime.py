@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from dashboard.cache.calls import Visited
 from dashboard.cache.connect import Cache, Node
 from dashboard.cache.errors import CacheError, Denied, ServerError, TimedOut, Unreachable
 from dashboard.cache.filtering import seconds_of
 from dashboard.cache.govern import Batch as Walked
-from dashboard.cache.govern import Visit, Visited, govern
+from dashboard.cache.govern import at_once, govern
 from dashboard.cache.governor import Budget
 from dashboard.cache.position import Position
 from dashboard.cache.progress import Progress
@@ -106,8 +107,7 @@ class _Walk:
         begun, due, told = time.monotonic(), 0.0, False
         progress = Progress()
         try:
-            visit: Visit[None] = self._visit
-            for batch in govern(self._cache, visit, budget, limits=options.limits):
+            for batch in govern(self._cache, at_once(self._visit), budget, limits=options.limits):
                 progress = _progress(batch, time.monotonic() - begun)
                 told = time.monotonic() >= due
                 if told:

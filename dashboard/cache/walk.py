@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dashboard.cache.calls import Step, Visited
 from dashboard.cache.connect import Cache, Node
+from dashboard.cache.errors import checked
 from dashboard.cache.filtering import meets, needs_look
-from dashboard.cache.govern import Batch, Visited, govern
+from dashboard.cache.govern import Batch, govern
 from dashboard.cache.governor import MOST_COUNT, Budget
 from dashboard.cache.position import Place, Position
 from dashboard.cache.scan import scan_command
@@ -34,8 +36,9 @@ def walk(
     """
     whole = selection.pattern == b"*" and not selection.type
 
-    def visit(node: Node, cursor: int, count: int) -> Visited[Keys]:
-        following, found = cache.execute(*scan_command(selection, cursor, count), node=node)
+    def visit(node: Node, cursor: int, count: int) -> Step[Keys]:
+        (reply,) = yield [tuple(scan_command(selection, cursor, count))]
+        following, found = checked(reply, cache.name)
         # A call visits COUNT keys and at most a bucket more; how many exactly is seen only where none is left out.
         examined = len(found) if whole or not int(following) else max(count, len(found))
         keys = tuple(found)
