@@ -12,7 +12,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -149,6 +149,45 @@ def _wait_until_agreed(clients: list[redis.Redis], primaries: int) -> None:
             return
         time.sleep(0.05)
     raise RuntimeError("the cluster's nodes did not agree")
+
+
+def start_cluster_replicas(cluster: Cluster, *arguments: str) -> list[Server]:
+    """A replica for each primary, in their order, in step and known to every node; the caller stops them."""
+    replicas = [start("--cluster-enabled", "yes", *arguments) for _ in cluster.servers]
+    for primary, replica in zip(cluster.servers, replicas, strict=True):
+        with replica.client(decode_responses=True) as here:
+            here.execute_command("CLUSTER", "MEET", HOST, primary.port)
+    for primary, replica in zip(cluster.servers, replicas, strict=True):
+        with primary.client(decode_responses=True) as there, replica.client(decode_responses=True) as here:
+            identity = there.execute_command("CLUSTER", "MYID")
+            _wait_for("it replicates", lambda here=here, identity=identity: _replicates(here, identity))  # type: ignore[misc]
+    everybody = str(2 * len(replicas))
+    for server in (*cluster.servers, *replicas):
+        with server.client(decode_responses=True) as client:
+            _wait_for("all are known", lambda client=client: _knows(client, everybody))  # type: ignore[misc]
+    return replicas
+
+
+def _replicates(client: redis.Redis, primary: str) -> bool:
+    """Ask for it again and again: a node cannot replicate one that it has not heard of yet."""
+    with contextlib.suppress(redis.ResponseError):
+        client.execute_command("CLUSTER", "REPLICATE", primary)
+    return client.info("replication").get("master_link_status") == "up"
+
+
+def _knows(client: redis.Redis, nodes: str) -> bool:
+    facts = dict(client.execute_command("CLUSTER INFO"))
+    lines = client.execute_command("CLUSTER NODES")
+    replicas = sum("slave" in line["flags"] for line in lines.values())
+    return facts["cluster_state"] == "ok" and facts["cluster_known_nodes"] == nodes and 2 * replicas == int(nodes)
+
+
+def _wait_for(what: str, condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"waited in vain: {what}")
+        time.sleep(0.05)
 
 
 @contextlib.contextmanager

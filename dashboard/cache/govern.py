@@ -169,6 +169,7 @@ class _Walking(Generic[T]):
     # --- the loop ------------------------------------------------------------------------------------------
 
     def batches(self) -> Iterator[Batch[T | None]]:
+        batch: Batch[T | None] | None = None
         while not self._over():
             self._look()
             self._begin_calls()
@@ -177,11 +178,14 @@ class _Walking(Generic[T]):
             if self._calls.ended:
                 batch = self._taken(self._calls.ended.popleft())
                 if self._budget.ahead:
+                    self._look()  # now that nothing is asked of this server: one at work all the time is judged too
                     self._begin_calls()
                 yield batch
             elif not self._calls.under_way:
                 pause = self._pause()
                 if pause is None:
+                    if batch and batch.position != self._position:  # what became of a server after its last batch
+                        yield replace(batch, found=None, before=batch.position, position=self._position, anew=False)
                     return
                 time.sleep(pause)
 
@@ -299,7 +303,7 @@ class _Walking(Generic[T]):
                 self._lose(name, self._position.places[name], error)
             return
         new = [node for name, node in servers.items() if name not in self._position.places]
-        for name in list(self._failed_at):
+        for name in self._failed_at.keys() - self._calls.names:
             if name in servers:
                 self._resume(servers[name])
             elif new:

@@ -117,7 +117,8 @@ def test_without_object_no_encodings_are_told(filled: Server, truth: Report, scr
 def test_without_pttl_no_ttls_are_told(filled: Server, truth: Report, scripts: str) -> None:
     report = _seen(filled, "-pttl" + scripts)
     _says(report, "PTTL: not allowed for this user", "TTLs, the forecast, cliffs and rules are left out")
-    assert not (report.ttl or report.cliffs or report.rules or report.expiry.keys)
+    for figures in (report.ttl, report.cliffs, report.rules, report.expiry.keys):
+        assert figures == ()
     assert report.without_ttl_memory is None
     _the_same_but_for(report, truth, "ttl", "rules")
 

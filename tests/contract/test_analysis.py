@@ -179,7 +179,8 @@ def test_nothing_is_analysed_as_nothing(shop: Cache) -> None:
     assert last.progress.complete
     assert last.report.keys == exactly(0)
     assert last.report.memory == exactly(0)
-    assert last.report.namespaces == last.report.biggest == last.report.types == ()
+    for figures in (last.report.namespaces, last.report.biggest, last.report.types):
+        assert figures == ()
     assert last.report.notes == ()
 
 
