@@ -25,7 +25,6 @@ blueprint = Blueprint("analyses", __name__, url_prefix="/caches/<cache>")
 KIND = "analysis"
 SCREENS = ("expiry", "memory")
 SHARES = (("0.25", "25 %"), ("0.5", "50 %"), ("1", "100 %"))
-DEFAULT_SHARE = "0.5"
 KEPT = 12  # earlier results that a screen lists
 
 
@@ -55,9 +54,9 @@ def create(cache: str) -> ResponseReturnValue:
     and cost the server the same again.
     """
     selection = from_query(request.form)
-    share, screen = request.form.get("share", DEFAULT_SHARE), request.form.get("next", SCREENS[0])
-    if share not in dict(SHARES):
-        abort(400, "The share of the server's time is 25, 50 or 100 per cent.")
+    share, screen = request.form.get("share", _usual_share()), request.form.get("next", SCREENS[0])
+    if share not in dict(_shares()):
+        abort(400, "The share of the server's time is one of those that the page offers.")
     if screen not in SCREENS:
         abort(400, "An analysis is shown by Expiry or by Memory.")
     current_cache()
@@ -134,16 +133,26 @@ def status_context(cache: str, screen: str, found: Chosen) -> dict[str, Any]:
         "query": found.selection.to_query(),
         "here": here,
         "next_screen": screen,
-        "shares": SHARES,
+        "shares": _shares(),
         "share": _share_of(found.job),
         # A running analysis offers no start, and the server has enough to do.
         "extent": None if found.going else _extent(),
     }
 
 
+def _shares() -> tuple[tuple[str, str], ...]:
+    """What may be chosen: the usual shares, and the one of CACHEDECK_WALK_SHARE."""
+    usual = _usual_share()
+    return SHARES if usual in dict(SHARES) else (*SHARES, (usual, f"{float(usual) * 100:g} %"))
+
+
+def _usual_share() -> str:
+    return f"{deck().settings.walk_share:g}"
+
+
 def _share_of(job: Job | None) -> str:
     wanted = str(job.arguments.get("share", "")).removesuffix(".0") if job else ""
-    return wanted if wanted in dict(SHARES) else DEFAULT_SHARE
+    return wanted if wanted in dict(_shares()) else _usual_share()
 
 
 def _extent() -> Extent | None:

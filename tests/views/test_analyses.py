@@ -197,7 +197,7 @@ class TestStatus:
         job = keep(store, snapshot(0.05, ended=False), state="running")
         said = words(status(operator)).replace("\u202f", " ")
         assert "50 620 of 1 M keys examined, 422 k keys/s, about 3 s left" in said
-        assert "The walk held the server for 55 ms of 120 ms (46 %), in 205 calls of at most 0.9 ms." in said
+        assert "Held the server for 55 ms of 120 ms (46 %), in 205 calls of at most 0.9 ms." in said
         assert f'action="/caches/main/jobs/{job.id}/cancellation"' in status(operator)
 
     def test_polling_ends_with_the_job(self, operator: FlaskClient, store: Store) -> None:

@@ -96,7 +96,7 @@ class TestTheList:
         assert "otto" in text
         assert "250 of 1\u202fk keys" in text
         assert 'value="0.2500"' in text
-        assert "Held the server for 400\u202fms of 2\u202fs, longest call 0.9 ms" in text
+        assert "Held the server for 400\u202fms of 2\u202fs (20 %), in 10 calls of at most 0.9 ms" in text
 
     def test_it_says_why_a_job_failed_and_never_that_all_was_done(self, viewer: FlaskClient, store: Store) -> None:
         ended(store, "failed", "main cannot be reached.")
@@ -119,7 +119,7 @@ class TestTheList:
     def test_it_tells_what_several_primaries_were_held_for(self, viewer: FlaskClient, store: Store) -> None:
         begun(store, primaries=3)
         text = viewer.get("/caches/main/jobs").text
-        assert "Held 3 primaries for 400\u202fms together, within 2\u202fs, longest call 0.9 ms" in text
+        assert "Held each of 3 primaries for 133\u202fms of 2\u202fs (7 %), in 10 calls of at most 0.9 ms" in text
 
     def test_it_names_the_primary_that_is_missing(self, viewer: FlaskClient, store: Store) -> None:
         job = begun(store, lost={"a:1": "a:1 cannot be reached."}, primaries=3)
