@@ -31,8 +31,13 @@ def free_port() -> int:
             port: int = probe.getsockname()[1]
         if port >= 55535:
             port -= 20000
-        with contextlib.closing(socket.socket()) as probe, contextlib.suppress(OSError):
+        with (
+            contextlib.closing(socket.socket()) as probe,
+            contextlib.closing(socket.socket()) as bus,
+            contextlib.suppress(OSError),
+        ):
             probe.bind((HOST, port))
+            bus.bind((HOST, port + 10_000))
             return port
 
 

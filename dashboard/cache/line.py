@@ -28,6 +28,7 @@ class Line:
         self._connection: Any = None
         self._expected = 0
         self._sent_at = 0.0
+        self._failure: Exception | None = None
 
     def send(self, commands: Sequence[Command]) -> None:
         """Send commands; their replies are then to be read, all of them."""
@@ -44,7 +45,11 @@ class Line:
 
     def ready(self) -> bool:
         """Whether an answer has begun to come (or never will, which `read` then says)."""
-        return self._connection is None or self.overdue() or bool(self._connection.can_read(0))
+        try:
+            return self._connection is None or self.overdue() or bool(self._connection.can_read(0))
+        except (redis.RedisError, OSError) as error:
+            self._failure = error
+            return True
 
     def overdue(self) -> bool:
         """Whether the answer lets us wait for longer than a command may take."""
@@ -53,6 +58,8 @@ class Line:
     def read(self) -> list[Any]:
         """The replies, in order; a command's error stands in the list as redis-py's exception."""
         with self._cache.asking(self._node), self._or_hang_up():
+            if self._failure is not None:
+                raise self._failure
             if self.overdue() and not self._connection.can_read(0):
                 raise redis.TimeoutError
             read = self._connection._parser.read_response
