@@ -18,6 +18,7 @@ from dashboard.store.jobs import Job
 from dashboard.store.operators import Role
 from tests.browser.conftest import OpenPage
 from tests.browser.site import HAYSTACK, Site
+from tests.programs import wait_until
 
 PLACES = "() => [...document.querySelectorAll('.strip-job .job-figure')].map((one) => one.getBoundingClientRect().x)"
 
@@ -35,6 +36,7 @@ def long_one(store: Store) -> Iterator[Job]:
     yield job
     for one in jobs.running(store, "haystack"):
         jobs.request_cancel(store, one.id)
+    wait_until(lambda: not jobs.running(store, "haystack"), "the jobs of this test end", 20)
 
 
 def strip(page: Page) -> Locator:

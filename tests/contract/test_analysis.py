@@ -30,7 +30,7 @@ from dashboard.cache.target import parse_target
 from dashboard.cache.walk import walk
 from tests.cache.analysing import analysed, by_pipelines, by_script, complete
 from tests.contract.sites import Site
-from tests.servers import HOST
+from tests.servers import HOST, Server
 
 TTLS = (None, 30, 200, 2000, 9000, 50_000, 300_000, 1_000_000, 5_000_000)
 LENGTHS = {"hash": "HLEN", "list": "LLEN", "set": "SCARD", "zset": "ZCARD", "stream": "XLEN"}
@@ -375,14 +375,11 @@ def _rows(report: Report) -> dict[str, Any]:
     }
 
 
-def test_types_are_told_right_while_a_hash_table_grows(shop: Cache, site: Site) -> None:
+def test_types_are_told_right_while_a_hash_table_grows(valkey: Server) -> None:
     """SCAN goes over both tables of one that is being moved, and the move goes on between two calls of SCAN."""
-    if site.kind != "standalone":
-        pytest.skip("one server is enough")
-    (server,) = site.servers
     question = Question(Selection(), memory=False, object=False, lengths=False)
-    (node,) = shop.primaries()
-    with server.client() as client:
+    with closing(Cache(parse_target(f"shop={valkey.url}"))) as shop, valkey.client() as client:
+        (node,) = shop.primaries()
         client.config_set("activerehashing", "no")
         number = 0
         for size in (600, 1300, 2600, 5200, 10_400):
