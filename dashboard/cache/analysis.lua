@@ -95,7 +95,10 @@ if typed then
   if match ~= '' then again[#again + 1], again[#again + 2] = 'MATCH', match end
   for _, kind in ipairs({'hash', 'list', 'set', 'zset', 'stream'}) do
     again[6] = kind
-    for _, key in ipairs(call(unpack(again))[2]) do kinds[key] = kind end
+    local some = call(unpack(again))
+    for _, key in ipairs(some[2]) do kinds[key] = kind end
+    -- Not the same keys, if a move to a larger or smaller table has just come to its end.
+    if some[1] ~= reply[1] then typed = false end
   end
 end
 local LENGTH = {hash = 'HLEN', list = 'LLEN', set = 'SCARD', zset = 'ZCARD', stream = 'XLEN'}
