@@ -8,16 +8,15 @@ from typing import Any
 import click
 
 from dashboard.cache.connect import Cache
-from dashboard.cache.key_token import from_printable
-from dashboard.cache.selection import BadSelection, Selection
+from dashboard.cache.selection import BadSelection, Selection, written
 from dashboard.settings import Settings
 
 _OPTIONS = (
     click.argument("pattern", default="*"),
     click.option("--cache", "name", help="Which cache; may be left out when only one is configured."),
     click.option("--type", "kind", default="", help="Only keys of this type: string, hash, list, set, zset, stream."),
-    click.option("--ttl", default="", help="Only keys with: none, any, '<SECONDS', '>SECONDS' or FROM-TO left."),
-    click.option("--size", default="", help="Only keys of '<BYTES' or '>BYTES', as MEMORY USAGE counts them."),
+    click.option("--ttl", default="", help="Only keys with: none, any, '<5m', '>2h', 5m-1h left (units s m h d w)."),
+    click.option("--size", default="", help="Only keys of '>1MB', '<100' (units b kb mb gb), by MEMORY USAGE."),
 )
 
 
@@ -31,7 +30,7 @@ def selecting(command: Callable[..., Any]) -> Callable[..., Any]:
 def selected(pattern: str, kind: str, ttl: str, size: str) -> Selection:
     """The keys of those options. Raises UsageError with a sentence."""
     try:
-        return Selection(from_printable(pattern), kind, ttl, size)
+        return written(pattern, kind, ttl, size)
     except BadSelection as error:
         raise click.UsageError(str(error)) from None
 

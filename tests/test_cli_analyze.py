@@ -161,6 +161,8 @@ def test_it_filters_by_type_ttl_and_size(shop: redis.Redis) -> None:
     assert [row["name"] for row in told("--type", "hash")["types"]] == ["hash"]
     assert told("--ttl", "none")["keys"] == told()["without_ttl"]
     assert told("api:search:*", "--ttl", "60-300")["keys"] == 300
+    found = told("api:search:*", "--ttl", "1m-5m", "--size", ">0.1kb")
+    assert (found["keys"], found["selection"]["ttl"], found["selection"]["size"]) == (300, "60-300", ">102")
     large = [size for size in Count(nodes(shop)).sizes if size > 1000]
     found = told("--size", ">1000")
     assert (found["keys"], found["memory"]) == (len(large), sum(large))

@@ -71,6 +71,15 @@ def test_json_gives_one_object_a_line(shop: Server) -> None:
     assert found["sess:1"]["ttl_ms"] == -1
 
 
+def test_conditions_are_understood_with_their_units(shop: Server) -> None:
+    with shop.client() as client:
+        client.set("big", "x" * 2_000_000)
+    assert [row["key"] for row in listed(run("--ttl", "<20m", "--json"))] == ["api:1"]
+    assert [row["key"] for row in listed(run("--ttl", "5m-1H", "--json"))] == ["api:1"]
+    assert listed(run("--ttl", ">1h", "--json")) == []
+    assert [row["key"] for row in listed(run("--size", ">1MB", "--json"))] == ["big"]
+
+
 def test_it_filters_by_pattern_type_and_ttl(shop: Server) -> None:
     assert {row["key"] for row in listed(run("api:*", "--json"))} == {"api:1", "api:2"}
     assert [row["key"] for row in listed(run("--type", "hash", "--json"))] == ["sess:1"]

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from dashboard.cache.conditions import plain_size, plain_ttl
 from dashboard.cache.key_token import from_printable, printable
 
 TYPES = ("string", "hash", "list", "set", "zset", "stream")
@@ -52,14 +53,16 @@ class Selection:
         if self.ttl and not _TTL_CONDITION.fullmatch(self.ttl):
             self._check_range()
         if self.size and not _SIZE_CONDITION.fullmatch(self.size):
-            raise BadSelection("A size filter is <bytes or >bytes.")
+            raise BadSelection(
+                "A size filter is < or > and a size such as 1024, 10kb, 1MB or 2gb (a kb is 1024 bytes)."
+            )
 
     def _check_range(self) -> None:
         low, high = self.ttl_range_ms
         if (low, high) == (0, 0):
             raise BadSelection(
-                "A TTL filter is none, any, <seconds, >seconds, a range such as 60-300, "
-                "or a range of instants such as @1764000000-1764000060."
+                "A TTL filter is none, any, < or > and a time such as 90, 5m, 2h, 1d or 1w (a bare number is whole "
+                "seconds), a range such as 5m-1h, or a range of instants such as @1764000000-1764000060."
             )
         if low >= high:
             raise BadSelection("A TTL filter's range goes from less to more.")
@@ -168,8 +171,13 @@ def from_query(query: Mapping[str, str]) -> Selection:
     with the empty name is in the list of `*` and has a link like any other.)
     """
     pattern = query.get("pattern") or "*"
-    kind, ttl, size = (query.get(name, "").strip() for name in ("type", "ttl", "size"))
-    return Selection(from_printable(pattern), kind, ttl, size)
+    return written(pattern, query.get("type", ""), query.get("ttl", ""), query.get("size", ""))
+
+
+def written(pattern: str, kind: str, ttl: str, size: str) -> Selection:
+    """The Selection of what somebody wrote, times and sizes with units too (`<5m`, `>1MB`): it has them in plain
+    seconds and bytes. Raises BadSelection with a sentence."""
+    return Selection(from_printable(pattern), kind.strip(), plain_ttl(ttl), plain_size(size))
 
 
 def glob_escape(key: bytes) -> bytes:

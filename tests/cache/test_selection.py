@@ -156,7 +156,20 @@ def test_a_type_is_taken_in_any_case_and_only_it() -> None:
         {"ttl": "\u0661-\u0662"},
         {"size": "100"},
         {"size": ">-1"},
-        {"size": ">1kB"},
+        {"size": ">1xB"},
+        {"size": ">1k"},
+        {"size": "1MB"},
+        {"size": ">MB"},
+        {"size": ">9999999gb"},
+        {"ttl": "5m"},
+        {"ttl": "<5y"},
+        {"ttl": "<0.5s"},
+        {"ttl": "<5mb"},
+        {"ttl": "1h-5m"},
+        {"ttl": "5-10m"},
+        {"ttl": "<5m-1h"},
+        {"ttl": "@5m-1h"},
+        {"ttl": "<99999999999w"},
         {"size": ">" + "9" * 16},
         {"type": "two words"},
         {"type": "string\nCOUNT"},
@@ -168,4 +181,56 @@ def test_a_type_is_taken_in_any_case_and_only_it() -> None:
 )
 def test_a_bad_condition_is_refused_with_a_sentence(query: dict[str, str]) -> None:
     with pytest.raises(BadSelection, match=r"^[A-Z].+\.$"):
+        from_query(query)
+
+
+@pytest.mark.parametrize(
+    ("written", "plain"),
+    [
+        ("<5m", "<300"),
+        ("< 5 M", "<300"),
+        (">2h", ">7200"),
+        (">90s", ">90"),
+        (">1.5h", ">5400"),
+        ("<1d 12h", "<129600"),
+        (">1w", ">604800"),
+        ("<15min", "<900"),
+        ("5m-1h", "300-3600"),
+        ("0-5m", "0-300"),
+        ("0.5s-1.25m", "0.5-75"),
+        ("1h30m - 1d", "5400-86400"),
+        ("60-300", "60-300"),
+        ("NONE", "none"),
+        ("@1764000000-1764000002.5", "@1764000000-1764000002.5"),
+    ],
+)
+def test_a_time_may_be_written_with_its_unit_and_is_kept_in_plain_seconds(written: str, plain: str) -> None:
+    selection = from_query({"ttl": written})
+    assert selection.to_query() == {"ttl": plain}
+    assert from_query(selection.to_query()) == selection
+
+
+@pytest.mark.parametrize(
+    ("written", "plain"),
+    [
+        (">1MB", ">1048576"),
+        ("> 1 mb", ">1048576"),
+        ("<10kB", "<10240"),
+        (">100b", ">100"),
+        (">1.5Kb", ">1536"),
+        (">2GB", ">2147483648"),
+        (">0.3kb", ">307"),
+        ("<0.3kb", "<308"),
+        (">1024", ">1024"),
+    ],
+)
+def test_a_size_may_be_written_with_its_unit_and_is_kept_in_plain_bytes(written: str, plain: str) -> None:
+    selection = from_query({"size": written})
+    assert selection.to_query() == {"size": plain}
+    assert from_query(selection.to_query()) == selection
+
+
+@pytest.mark.parametrize(("query", "units"), [({"ttl": "<5y"}, "5m, 2h, 1d or 1w"), ({"size": ">1k"}, "10kb, 1MB")])
+def test_a_refusal_names_the_units(query: dict[str, str], units: str) -> None:
+    with pytest.raises(BadSelection, match=units):
         from_query(query)

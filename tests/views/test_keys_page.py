@@ -121,6 +121,7 @@ def test_type_and_ttl_filters_apply(viewer: FlaskClient, valkey: Server) -> None
         client.hset("hash", "a", "1")
     assert links(viewer.get("/caches/main/keys?ttl=none&type=string").text) == ["without"]
     assert links(viewer.get("/caches/main/keys?ttl=<60").text) == ["with-ttl"]
+    assert links(viewer.get("/caches/main/keys?ttl=<1m&size=<1kb").text) == ["with-ttl"]
     assert links(viewer.get("/caches/main/keys?type=hash").text) == ["hash"]
 
 
