@@ -212,14 +212,16 @@ for index = 1, #keys do
       if rules then for _, rule in ipairs(rules) do stand(rule, pttl) end end
       for _, rule in ipairs(by_key) do if covers(rule, key) then stand(rule, pttl) end end
     end
-    if object and index % every == 0 then
-      asked = asked + 1
+    -- Of strings one in so many is asked, of collections each: there are fewer of them, and some are very large.
+    local sampled = index % every == 0
+    if object and (sampled or (kind and kind ~= 'string')) then
       local form = redis.pcall('OBJECT', 'ENCODING', key)
       local name = (kind or 'string') .. ' ' .. (type(form) == 'string' and form or 'unknown')
       local encoding = encodings[name] or {0, 0, 0}
       encodings[name] = encoding
       encoding[1], encoding[2], encoding[3] = encoding[1] + 1, encoding[2] + bytes, encoding[3] + bytes * bytes
-      if activity then
+      if sampled then asked = asked + 1 end
+      if sampled and activity then
         local value = redis.pcall('OBJECT', activity, key)
         if type(value) == 'number' then
           local _, exponent = frexp(value)

@@ -29,17 +29,19 @@ from dashboard.cache.report import Snapshot
 from dashboard.cache.reporting import Reporter
 from dashboard.cache.rules import Rule
 from dashboard.cache.selection import Selection
-from dashboard.cache.strata import Stratum, alike
+from dashboard.cache.strata import Stratum, alike, memory_of, whole
 from dashboard.cache.sums import Question, Sums
 from dashboard.cache.tally import Tally
 from dashboard.cache.values_script import scripting
 from dashboard.cache.watch import Limits
+from dashboard.cache.wording import size
 
 PATIENCE_SECONDS = 30.0  # a failover takes a cluster or a sentinel some seconds
 ALL_ASKED = 100_000  # keys up to which OBJECT is asked for each; beyond, for one in SOME_ASKED
 SOME_ASKED = 32
 FIRST_COUNT = 60  # the first call names nearly all of its keys, as none of them is known to be small
 TYPELESS_MODULES = {"lua"}  # Valkey's scripting engine is one
+UNSEEN = 0.5  # of the used memory: also where values are small, keys take more than that
 SNAPSHOT_SHARE = 0.1  # of the time at most, for making snapshots
 
 
@@ -82,6 +84,7 @@ class _Analysis:
         self._tallies: dict[str, Tally] = {}
         self._origins: dict[str, int] = {}
         self._begun: set[str] = set()  # servers whose first batch is under way or not added yet
+        self._used = _used_memory(cache)
         missing = _missing(capabilities)
         self._reporter = Reporter(self._question, self._started, missing, self._method)
 
@@ -104,8 +107,11 @@ class _Analysis:
                 last = batch
                 self._add(batch)
                 if time.monotonic() >= due and not batch.position.ended:
-                    yield (snapshot := self._snapshot(batch))
-                    due = self._next_due(snapshot)
+                    began = time.monotonic()
+                    snapshot = self._snapshot(batch)
+                    took = time.monotonic() - began  # of a keyspace with very many namespaces it takes some time
+                    yield snapshot
+                    due = time.monotonic() + max(self._options.every, took / SNAPSHOT_SHARE)
         except Strained as error:
             strain = error
         finally:
@@ -113,11 +119,6 @@ class _Analysis:
         yield self._snapshot(last, final=True)
         if strain is not None:
             raise strain
-
-    def _next_due(self, snapshot: Snapshot) -> float:
-        """When the next snapshot is worth its time: making one of a keyspace with very many namespaces takes some."""
-        took = time.monotonic() - self._began - snapshot.progress.elapsed
-        return time.monotonic() + max(self._options.every, took / SNAPSHOT_SHARE)
 
     # --- visits --------------------------------------------------------------------------------------------
 
@@ -183,6 +184,9 @@ class _Analysis:
             ended=position.ended,
             primaries=max(len(position.places), 1),
         )
+        if final:
+            for tally in self._tallies.values():
+                tally.end()
         strata = self._strata(position)
         return Snapshot(progress, self._reporter.report(strata, self._notes(strata, progress), final=final))
 
@@ -193,6 +197,7 @@ class _Analysis:
             notes.append(f"The script was refused ({self._refusal}), so keys are asked about by pipelines.")
         if self._options.replicas:
             notes.append(self._where_asked())
+        notes += self._unseen(strata, progress)
         refused = sum(one.tally.refused for one in strata)
         if refused:
             notes.append(f"{refused:,} keys are left out: Cachedeck's user has no permission for them.")
@@ -214,6 +219,18 @@ class _Analysis:
                 "way. SCAN shows what was there all the time at least once; what came or went may be in or not."
             )
         return notes
+
+    def _unseen(self, strata: list[Stratum], progress: Progress) -> list[str]:
+        """A sample knows nothing of a few very large keys that it has not met; the server's used memory may."""
+        if progress.complete or not self._question.memory or not self._question.selection.everything or not self._used:
+            return []
+        seen = memory_of(whole(strata))
+        if seen.high > UNSEEN * self._used:
+            return []
+        return [
+            f"The server uses {size(self._used)}, far more than the estimate: very large keys may not have been met yet "
+            "(tables, buffers and fragmentation take a part of it)."
+        ]
 
     def _where_asked(self) -> str:
         """Which servers answered for their primaries."""
@@ -259,6 +276,17 @@ def _size_of(cache: Cache) -> int:
             total += int(cache.execute("DBSIZE", node=node))
         except CacheError:
             continue  # the walk says what is wrong with it
+    return total
+
+
+def _used_memory(cache: Cache) -> int:
+    """Bytes, of all primaries; 0 where one does not tell."""
+    total = 0
+    for node in cache.primaries():
+        try:
+            total += int(cache.execute("INFO", "memory", node=node).get("used_memory", 0))
+        except CacheError:
+            return 0
     return total
 
 

@@ -99,10 +99,11 @@ def _second(
         if question.lengths and kind in LENGTHS:
             asked.append((key, "members"))
             words.append((LENGTHS[kind], key))
-        if question.object and index % question.every == 0:
+        sampled = index % question.every == 0
+        if question.object and (sampled or kind != b"string"):
             asked.append((key, "encoding"))
             words.append(("OBJECT", "ENCODING", key))
-            if question.activity:
+            if sampled and question.activity:
                 asked.append((key, "activity"))
                 words.append(("OBJECT", question.activity, key))
     return asked, words
@@ -140,10 +141,12 @@ class _Adder:
         return selection.takes_ttl(pttl, self._now_ms / 1000) and selection.takes_size(memory)
 
     def add(self, taken: Sequence[tuple[bytes, bytes, int, int]], more: dict[tuple[bytes, str], Any]) -> None:
-        for key, kind, pttl, memory in taken:
-            self._add(key, kind, pttl, memory, more)
+        for index, (key, kind, pttl, memory) in enumerate(taken, start=1):
+            self._add(index, key, kind, pttl, memory, more)
 
-    def _add(self, key: bytes, kind: bytes, pttl: int, memory: int, more: dict[tuple[bytes, str], Any]) -> None:
+    def _add(
+        self, index: int, key: bytes, kind: bytes, pttl: int, memory: int, more: dict[tuple[bytes, str], Any]
+    ) -> None:
         number, row = self._row(key)
         row.keys += 1
         row.memory += memory
@@ -165,10 +168,11 @@ class _Adder:
                 standing[4] = max(standing[4], pttl)
         encoding = more.get((key, "encoding"))
         if encoding is not None:
-            self._asked += 1
             _count(self._encodings, kind + b" " + encoding, memory)
-            if (key, "activity") in more:
-                _count(self._active, math.frexp(more[key, "activity"])[1], memory)
+        if self._question.object and index % self._question.every == 0:
+            self._asked += 1
+        if (key, "activity") in more:
+            _count(self._active, math.frexp(more[key, "activity"])[1], memory)
 
     def _row(self, key: bytes) -> tuple[int, RowSums]:
         name = namespace_of(key, self._question.separator)

@@ -16,6 +16,7 @@ from dashboard.cache.tally import Tally
 from dashboard.cache.wording import span
 
 T = TypeVar("T")
+STRING = b"string "
 _SLOTS = tuple(tuple(slot for slot in range(COUNT) if BUCKETS[slot] == bucket) for bucket in range(len(TTL_LABELS)))
 
 
@@ -53,9 +54,37 @@ def _type_counts(tally: Tally) -> dict[bytes, tuple[int, int]]:
 
 
 def encodings(strata: Sequence[Stratum], question: Question) -> list[Group]:
-    """Keys and bytes of each encoding, named with its type: `hash listpack`."""
-    tables = [one.tally.encodings for one in strata]
-    return sorted(_asked_groups(strata, tables, lambda name: name.decode(), question), key=_most_first)
+    """Keys and bytes of each encoding, named with its type: `hash listpack`.
+
+    Collections are asked one by one, strings as a sample of all strings, of which is known how many there are and
+    how large they are together.
+    """
+    if not question.object:
+        return []
+    found = []
+    for name in {name for one in strata for name in one.tally.encodings}:
+        parts = [_encoded(one, name) for one in strata]
+        keys, memory = add(keys for keys, _ in parts), add(memory for _, memory in parts)
+        found.append(Group(name.decode("ascii", "replace"), keys, memory if question.memory else None))
+    return sorted(found, key=_most_first)
+
+
+def _encoded(one: Stratum, name: bytes) -> tuple[Estimate, Estimate]:
+    keys, memory, squares = one.tally.encodings.get(name, (0, 0, 0))
+    if not name.startswith(STRING):
+        return one.count(keys), one.part(keys, memory, one.tally.whole)
+    of_strings = [group for other, group in one.tally.encodings.items() if other.startswith(STRING)]
+    asked = sum(group[0] for group in of_strings)
+    strings, bytes_of_strings = _type_counts(one.tally)[b"string"]
+    if one.ended and asked == strings:
+        return exactly(keys), exactly(memory)
+    population = max(round(strings * one.weight), asked + 1)
+    counted = count_from_sample(keys, asked, population)
+    bytes_asked = sum(group[1] for group in of_strings)
+    told = bytes_from_sample(keys, memory, squares, asked, population, one.usual)
+    # All strings together are known (or estimated from far more keys): that much their encodings add up to.
+    scale = bytes_of_strings * one.weight / (bytes_asked * population / asked) if bytes_asked else 1.0
+    return counted, Estimate(*(figure * scale for figure in told))
 
 
 def activity(strata: Sequence[Stratum], question: Question) -> Activity:
@@ -79,8 +108,10 @@ def _asked_groups(
     for name in {name for table in tables for name in table}:
         for one, table in zip(strata, tables, strict=True):
             parts.setdefault(words(name), []).append(_asked(one, *table.get(name, (0, 0, 0))))
+    # The bytes of a few sampled keys say little about those of all: one large key is asked or is not.
+    told = question.memory and question.every == 1
     return [
-        Group(name, add(keys for keys, _ in found), add(memory for _, memory in found) if question.memory else None)
+        Group(name, add(keys for keys, _ in found), add(memory for _, memory in found) if told else None)
         for name, found in parts.items()
     ]
 
@@ -107,9 +138,17 @@ def sizes_of(rows: Rows) -> Sizes | None:
     keys, memory = sum(row.keys for _, row in rows), sum(row.memory for _, row in rows)
     if not keys or not memory:
         return None
-    p50, p90, p99 = (size_buckets.percentile(buckets, share) for share in (0.5, 0.9, 0.99))
-    known = [key.memory for one, row in rows if row is one.tally.whole for key in one.tally.biggest.values()]
-    return Sizes(memory / keys, p50, p90, p99, max(known, default=round(size_buckets.middle_of(max(buckets)))))
+    mean, largest = memory / keys, _largest(rows, buckets)
+    if len(buckets) == 1:  # all of one size, as far as can be told
+        return Sizes(mean, mean, mean, mean, largest if keys > 1 else round(mean))
+    p50, p90, p99 = (min(size_buckets.percentile(buckets, share), float(largest)) for share in (0.5, 0.9, 0.99))
+    return Sizes(mean, p50, p90, p99, largest)
+
+
+def _largest(rows: Rows, buckets: Mapping[int, int]) -> int:
+    """Exactly where it is one of the largest keys of all, else as its bucket says."""
+    known = [size for one, row in rows if (size := one.largest(row))]
+    return max(known, default=round(size_buckets.middle_of(max(buckets))))
 
 
 def _most_first(group: Group) -> tuple[float, str]:

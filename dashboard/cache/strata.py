@@ -81,6 +81,19 @@ class Stratum:
         return sum(self._squares.values()) if row is self.tally.whole else self._squares.get(row.id, 0.0)
 
     @cached_property
+    def _largest(self) -> Mapping[bytes, int]:
+        """The largest size in each namespace that one of the biggest keys belongs to."""
+        sizes: dict[bytes, int] = {}
+        for key in self.tally.biggest.values():
+            name = self.tally.name_of(key.key)
+            sizes[name] = max(sizes.get(name, 0), key.memory)
+        return sizes
+
+    def largest(self, row: Row) -> int:
+        """The size of a row's largest key, where it is one of the biggest of this server; else 0."""
+        return max(self._largest.values(), default=0) if row is self.tally.whole else self._largest.get(row.name, 0)
+
+    @cached_property
     def usual_effect(self) -> float:
         """The design effect of the largest namespace, for figures that have none of their own."""
         rows = self.tally.rows.values()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from dashboard.cache import size_buckets
+from dashboard.cache.fold import namespace_of
 from dashboard.cache.learned import ENOUGH_KEYS, Learned
 from dashboard.cache.slots import BUCKETS, TTL_LABELS
 from dashboard.cache.sums import NO_TTL, ROW_WIDTH, BigSums, RowSums, Sums
@@ -130,6 +131,7 @@ class Tally:
 
     def __init__(self, separator: bytes, most_rows: int = MOST_ROWS, *, lumpy: bool = False) -> None:
         self._most_rows = most_rows
+        self._separator = separator
         self._learned = Learned(separator)
         self._known: dict[bytes, Row] = {}  # also by names that were folded further
         self._next_id = 1
@@ -242,6 +244,10 @@ class Tally:
             self._known[sums.name] = row
         return row
 
+    def name_of(self, key: bytes) -> bytes:
+        """The namespace that a key was counted under."""
+        return self._learned.fold(namespace_of(key, self._separator))
+
     def _keep_biggest(self, sums: Sums) -> None:
         for one in sums.largest:
             self.biggest[one.key] = one
@@ -260,9 +266,14 @@ class Tally:
 
     # --- bounds --------------------------------------------------------------------------------------------
 
-    def _learn(self) -> None:
+    def end(self) -> None:
+        """Nothing more comes: what could not be told from few keys before can be told now."""
+        self._learn(ended=True)
+
+    def _learn(self, *, ended: bool = False) -> None:
         """Fold parts of which there are so many that they must vary (user names, slugs), and join their rows."""
-        renamed = self._learned.learn({name: row.keys for name, row in self.rows.items()}, self.whole.keys)
+        keys = {name: row.keys for name, row in self.rows.items()}
+        renamed = self._learned.learn(keys, self.whole.keys, ended=ended)
         if renamed:
             into = {name: self._renamed(name, new) for name, new in renamed.items()}
             self._join(into)

@@ -25,9 +25,31 @@ def test_names_that_come_later_are_folded_too() -> None:
     assert learned.fold(b"user:zoe:cart") == b"user:zoe:cart"
     learned.learn(_users(MANY + 1), ENOUGH_KEYS)
     assert learned.fold(b"user:zoe:cart") == b"user:*:cart"
-    assert learned.fold(b"user:zoe:orders:open") == b"user:*:orders:open"
+    assert learned.fold(b"user:%s:orders:open" % _word(7)) == b"user:*:orders:open"  # known to vary
+    assert learned.fold(b"user:zoe:orders:open") == b"user:zoe:orders:open"  # what so stands there is not known yet
     assert learned.fold(b"guest:zoe:cart") == b"guest:zoe:cart"
     assert learned.fold(b"user") == b"user"
+
+
+def test_names_of_another_form_are_not_taken_along() -> None:
+    """Thousands of names without any separator say nothing about `export` in `export:report:42`."""
+    rows = {_word(n): 1 for n in range(5000)} | {b"export:report:*": 3, b"queue:mail": 1}
+    renamed = Learned(b":").learn(rows, ENOUGH_KEYS)
+    assert set(renamed.values()) == {b"*"}
+    assert not {b"export:report:*", b"queue:mail"} & set(renamed)
+
+
+def test_at_the_end_few_keys_are_enough() -> None:
+    rows = _users(MANY + 1)
+    assert Learned(b":").learn(rows, MANY + 1) == {}
+    assert set(Learned(b":").learn(rows, MANY + 1, ended=True).values()) == {b"user:*:cart"}
+
+
+def test_a_child_with_a_small_share_of_many_keys_is_no_namespace() -> None:
+    rows = {b"user:%s:cart" % _word(n): 10 for n in range(10_000)} | {b"user:anna*:cart": 90, b"user:system:cart": 5000}
+    renamed = Learned(b":").learn(rows, 105_090)
+    assert renamed[b"user:anna*:cart"] == b"user:*:cart"
+    assert b"user:system:cart" not in renamed
 
 
 def test_what_stands_below_a_folded_part_is_told_apart() -> None:

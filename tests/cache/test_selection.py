@@ -123,7 +123,18 @@ def test_a_size_condition_takes_the_keys_it_says() -> None:
         (Selection(ttl="<60"), "all keys with less than 60 s to live"),
         (Selection(ttl=">7200", size="<100"), "all keys with more than 2 h to live smaller than 100 B"),
         (Selection(ttl="0-300"), "all keys with 0 s to 5 min to live"),
-        (Selection(b"a:*", ttl="@1764000000-1764000002"), "keys of a:* that expire within 2 s of each other"),
+        (
+            Selection(b"a:*", ttl="@1764000000-1764000002"),
+            "keys of a:* that expire between 16:00:00 and 16:00:02 UTC on 2025-11-24",
+        ),
+        (
+            Selection(ttl="@1764000000.5-1764000002"),
+            "all keys that expire between 16:00:00.500 and 16:00:02 UTC on 2025-11-24",
+        ),
+        (
+            Selection(ttl="@1764028799-1764028802"),
+            "all keys that expire between 2025-11-24 23:59:59 and 2025-11-25 00:00:02 UTC",
+        ),
         (Selection(b"x" * 300), f"keys of {'x' * 79}…"),
     ],
 )

@@ -400,3 +400,16 @@ def test_types_are_told_right_while_a_hash_table_grows(valkey: Server) -> None:
                 assert not kinds[b"string"], (size, count)
         client.config_set("activerehashing", "yes")
     assert math.isclose(kinds[b"set"], number, rel_tol=0.5)
+
+
+def test_an_estimate_far_below_the_used_memory_says_that_large_keys_may_be_missing(valkey: Server) -> None:
+    with valkey.client() as client, closing(Cache(parse_target(f"shop={valkey.url}"))) as shop:
+        client.execute_command("DEBUG", "POPULATE", 20_000, "small", 8)
+        for number in range(3):
+            client.set(f"huge:{number}", b"v" * 60_000_000)
+        seen = []
+        for snapshot in analyze(shop, Selection(), Options(Budget(share=1.0, hold_ms=0.05), every=0)):
+            huge = any(key.name.startswith("huge:") for key in snapshot.report.biggest)
+            seen.append((huge, snapshot.progress.complete, any("very large" in note for note in snapshot.report.notes)))
+    assert (False, False, True) in seen  # before any of them was met
+    assert not [told for _, complete, told in seen if complete and told]
