@@ -1,9 +1,11 @@
 """A selection in plain English: `keys of api:search:* of type string with less than 5 min to live`. Pure.
 
-Times of day are left to whoever draws them, because they depend on the reader's time zone.
+Times of day are in UTC and say so: the sentence stands in the audit trail too, whose readers are anywhere.
 """
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
 
 from dashboard.cache.key_token import printable
 from dashboard.cache.selection import Selection
@@ -30,7 +32,8 @@ def pattern_in_words(selection: Selection) -> str:
 
 
 def ttl_in_words(selection: Selection) -> str:
-    """The TTL condition: `without TTL`, `with 1 min to 5 min to live`; "" where there is none."""
+    """The TTL condition: `without TTL`, `with 1 min to 5 min to live`,
+    `that expire between 16:23:38 and 16:23:41 UTC on 2026-11-24`; "" where there is none."""
     condition = selection.ttl
     if condition in ("", "none", "any"):
         return {"": "", "none": "without TTL", "any": "that have a TTL"}[condition]
@@ -38,8 +41,21 @@ def ttl_in_words(selection: Selection) -> str:
         return f"with {'less' if condition[0] == '<' else 'more'} than {span(int(condition[1:]))} to live"
     low, high = selection.ttl_range_ms
     if selection.at_instant:
-        return f"that expire within {span((high - low) / 1000)} of each other"
+        return f"that expire {_between(low, high)}"
     return f"with {span(low / 1000) if low else '0 s'} to {span(high / 1000)} to live"
+
+
+def _between(low: int, high: int) -> str:
+    """Two instants in ms since 1970; the day once where it is the same one."""
+    first, last = (datetime.fromtimestamp(at / 1000, UTC) for at in (low, high))
+    if first.date() == last.date():
+        return f"between {_clock(first)} and {_clock(last)} UTC on {first:%Y-%m-%d}"
+    return f"between {first:%Y-%m-%d} {_clock(first)} and {last:%Y-%m-%d} {_clock(last)} UTC"
+
+
+def _clock(moment: datetime) -> str:
+    """To the second, or to the millisecond where that is meant."""
+    return moment.time().isoformat("milliseconds" if moment.microsecond else "seconds")
 
 
 def size_in_words(selection: Selection) -> str:

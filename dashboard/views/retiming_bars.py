@@ -15,18 +15,23 @@ WIDTHS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 
 MOST = 72  # columns
 TRIMMED = 0.005  # of the keys at either end: one straggler must not squeeze all others into a corner
 WIDENED = 1.5  # so much wider may the charts be to leave none out
+LOW = 3.0  # per cent of the scale: columns of less are a line at the chart's foot, and are said in figures
+HARDLY = 0.05  # keys per second: less would be written as 0.0
 
 
 @dataclass(frozen=True)
 class Sides:
     """Both charts. start, end: seconds since 1970; width: seconds of one column, whose height is its busiest moment
-    in keys per second. left_out: keys that expire outside of it, before and after, or later than in 30 days."""
+    in keys per second. before_low, after_low: whether none of its columns is high enough to be seen on the common
+    scale. left_out: keys that expire outside of it, before and after, or later than in 30 days."""
 
     start: float
     end: float
     width: int
     before: Columns
     after: Columns
+    before_low: bool
+    after_low: bool
     left_out: float
 
 
@@ -50,7 +55,8 @@ def sides(before: Load, after: Load) -> Sides | None:
 
     end = start + count * width
     left_out = max(_outside(load, start, end) for load in (before, after))
-    return Sides(origin + start, origin + end, width, drawn(heights[0]), drawn(heights[1]), left_out)
+    now, then = drawn(heights[0]), drawn(heights[1])
+    return Sides(origin + start, origin + end, width, now, then, _low(now), _low(then), left_out)
 
 
 def ttl_rows(plan: Plan) -> list[tuple[Row, Row]]:
@@ -66,6 +72,21 @@ def rate(load: Load) -> Estimate | None:
     if load.peak is None:
         return None
     return Estimate(*(value / load.peak.seconds for value in load.peak.keys))
+
+
+def crowd(load: Load) -> str:
+    """The busiest moment with its measure, `at most 6 163 keys in one second`; "" where nothing expires in 30 days.
+
+    Slots grow with the time from now on, so a moment that is far off is told as the mean of a minute or an hour.
+    """
+    if load.peak is None:
+        return ""
+    if load.peak.rate < HARDLY:
+        return "hardly any in one second"
+    if load.peak.seconds == 1:
+        keys = round(load.peak.keys.value)
+        return f"at most {number(keys)} {'key' if keys == 1 else 'keys'} in one second"
+    return f"at most {_per_second(load.peak.rate)} in the mean second of {duration(load.peak.seconds)}"
 
 
 def _slots(load: Load) -> Iterable[tuple[int, int, float]]:
@@ -104,6 +125,15 @@ def _outside(load: Load, start: int, end: int) -> float:
     return sum(keys for slot, keys in load.expiry.keys if slot >= LATER or not start <= start_of(slot) < end)
 
 
+def _low(drawn: Columns) -> bool:
+    return 0 < max(one.height for one in drawn.columns) < LOW
+
+
 def _words(at: float, width: int, value: float) -> str:
-    figure = number(value, 0 if value >= 10 or value == int(value) else 1)
-    return f"{utc(at)}, {duration(width)}: up to {figure} keys/s"
+    said = f"up to {_per_second(value)} a second" if value >= HARDLY else "hardly any" if value else "nothing"
+    return f"{utc(at)}, {duration(width)}: {said}"
+
+
+def _per_second(rate: float) -> str:
+    figure = number(rate, 0 if rate >= 10 or rate == int(rate) else 1)
+    return f"{figure} {'key' if rate == 1 else 'keys'}"

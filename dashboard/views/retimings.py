@@ -22,7 +22,7 @@ from dashboard.views.access import current_cache, reason, requires
 from dashboard.views.deck import deck
 from dashboard.views.job_start import begin, require_typed
 from dashboard.views.render import fragment, page, wants_fragment
-from dashboard.views.retiming_bars import rate, sides, ttl_rows
+from dashboard.views.retiming_bars import crowd, rate, sides, ttl_rows
 from dashboard.views.retiming_form import DIRECTIONS, BadField, Typed, change_of, typed
 from dashboard.views.selection_bar import selection_bar
 
@@ -154,7 +154,6 @@ def _common(job: Job, selection: Selection, change: Change) -> dict[str, Any]:
         "one": job_words.several([job])[0],
         "selection": selection,
         "words": in_words(selection),
-        "bar": selection_bar(selection),
         "query": selection.to_query(),
         "change": change,
         "again": {**selection.to_query(), **change.to_query()},
@@ -175,6 +174,8 @@ def _plan_context(job: Job) -> dict[str, Any]:
         "sides": sides(plan.before, plan.after) if plan else None,
         "rate_before": rate(plan.before) if plan else None,
         "rate_after": rate(plan.after) if plan else None,
+        "crowd_before": crowd(plan.before) if plan else "",
+        "crowd_after": crowd(plan.after) if plan else "",
         "ttls": ttl_rows(plan) if plan else [],
         "executed": executed,
         "obstacle": "" if job.open or executed else _obstacle(job, plan),
@@ -196,8 +197,8 @@ def _done_context(job: Job) -> dict[str, Any]:
         "done": done,
         "figures": done,
         "sides": sides(done.before, done.after) if done else None,
-        "rate_before": rate(done.before) if done else None,
-        "rate_after": rate(done.after) if done else None,
+        "crowd_before": crowd(done.before) if done else "",
+        "crowd_after": crowd(done.after) if done else "",
     }
 
 

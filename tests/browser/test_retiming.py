@@ -45,7 +45,7 @@ def _dry_run(page: Page) -> None:
 def test_a_cliff_is_planned_seen_and_spread(site: Site, cliff: int, open_page: OpenPage) -> None:
     page = open_page(f"/caches/live/retimings/new?pattern=flood:*&ttl=@{cliff}-{cliff + 1}&jitter=300", Role.OPERATOR)
     _dry_run(page)
-    expect(page.locator(".retiming-said")).to_contain_text("at most 4\u202f000 keys/s expire at one moment now")
+    expect(page.locator(".retiming-said")).to_contain_text("now at most 4\u202f000 keys in one second expire")
     assert set(_expiries(site)) == {cliff}
     page.get_by_role("button", name="Retime 4\u202f000 keys…").click()
     act = page.get_by_role("dialog").get_by_role("button", name="Retime 4\u202f000 keys")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from dashboard.cache.estimate import exactly
 from dashboard.cache.report import Expiry
 from dashboard.cache.retime_tally import Load, Peak
 from dashboard.cache.slots import LATER, slot_of
-from dashboard.views.retiming_bars import MOST, rate, sides
+from dashboard.views.retiming_bars import MOST, crowd, rate, sides
 
 ORIGIN = 1_764_000_000.0
 
@@ -58,3 +60,34 @@ def test_where_nothing_expires_nothing_is_drawn() -> None:
 def test_a_rate_is_the_peak_over_its_width() -> None:
     assert rate(Load(peak=Peak(ORIGIN, 60, exactly(120)))) == exactly(2)
     assert rate(Load()) is None
+
+
+@pytest.mark.parametrize(
+    ("peak", "words"),
+    [
+        (Peak(ORIGIN, 1, exactly(6163)), "at most 6 163 keys in one second"),
+        (Peak(ORIGIN, 1, exactly(1)), "at most 1 key in one second"),
+        (Peak(ORIGIN, 60, exactly(150)), "at most 2.5 keys in the mean second of 1 min"),
+        (Peak(ORIGIN, 3600, exactly(20)), "hardly any in one second"),
+        (None, ""),
+    ],
+)
+def test_the_busiest_moment_names_its_measure(peak: Peak | None, words: str) -> None:
+    assert crowd(Load(peak=peak)).replace("\u202f", " ") == words
+
+
+def test_columns_that_the_common_scale_hides_are_known() -> None:
+    found = sides(_load({1000: 6000}), _load(dict.fromkeys(range(700, 1300), 10.0)))
+    assert found
+    assert (found.before_low, found.after_low) == (False, True)
+    seen = sides(_load({1000: 6000}), _load({1000: 3000}))
+    assert seen
+    assert not seen.after_low
+
+
+def test_a_column_says_no_rate_of_nothing() -> None:
+    found = sides(_load({10: 500.0, slot_of(7200 * 1000): 1.0, slot_of(10_800 * 1000): 500.0}), _load({}))
+    assert found
+    words = {one.words.partition(": ")[2] for one in found.before.columns}
+    assert {"hardly any", "nothing"} <= words
+    assert not [word for word in words if "0.0" in word]

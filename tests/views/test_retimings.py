@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from dashboard.store.engine import Store
 from dashboard.store.jobs import Job
 from dashboard.store.operators import Role
 from dashboard.store.schema import JobRow
+from dashboard.views.filters import iso
 from dashboard.views.retimings import GOOD_SECONDS
 from tests.programs import wait_until
 from tests.servers import Server
@@ -142,11 +144,23 @@ class TestTheDryRun:
         job = _planned(operator, store)
         text = operator.get(f"{PATH}/{job.id}").text
         assert "300 keys of 300 selected would be moved by up to 5\u202fmin to either side" in text
-        assert "at most 300 keys/s expire at one moment now" in text
+        assert "now at most 300 keys in one second expire, afterwards at most" in text
+        assert re.search(r"afterwards at most \d+ keys? in one second", text)
         assert "would live longer than now" in text
         assert "Retime 300 keys" in text
         assert "It cannot be undone" in text
         assert set(_expiries(valkey, "api:search:*")) == set(before)
+
+    def test_it_names_the_instant_on_the_page_in_the_list_of_jobs_and_in_the_audit_trail(
+        self, operator: FlaskClient, store: Store, valkey: Server
+    ) -> None:
+        at = _expiries(valkey, "api:search:*")[0] // 1000
+        when = f"expire between {iso(at)[11:19]} and {iso(at + 3)[11:19]} UTC on {iso(at)[:10]}, moved by up to"
+        job = _planned(operator, store, ttl=f"@{at}-{at + 3}")
+        assert when in operator.get(f"{PATH}/{job.id}").text
+        assert when in operator.get("/caches/main/jobs").text
+        _ended(store, post(operator, f"{PATH}/{job.id}/execution").location)
+        assert when in audit.search(store, Filters(action="keys.retime"))[0].subject
 
     def test_it_counts_keys_without_ttl_apart(self, operator: FlaskClient, store: Store) -> None:
         text = operator.get(f"{PATH}/{_planned(operator, store, pattern='*', direction='earlier').id}").text
