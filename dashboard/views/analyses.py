@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +18,9 @@ from dashboard.jobs import results
 from dashboard.store import jobs
 from dashboard.store.jobs import Job
 from dashboard.store.operators import Role
+from dashboard.views import job_words
 from dashboard.views.access import current_cache, reason, requires
+from dashboard.views.analysis_words import complete, ending, silence, standing
 from dashboard.views.deck import deck
 from dashboard.views.job_start import begin
 
@@ -26,19 +30,25 @@ KIND = "analysis"
 SCREENS = ("expiry", "memory")
 SHARES = (("0.25", "25 %"), ("0.5", "50 %"), ("1", "100 %"))
 KEPT = 12  # earlier results that a screen lists
+DAY = 86_400.0
+"""So much older than one that broke off a complete result may be, and is drawn in its place all the same."""
 
 
 @dataclass(frozen=True)
 class Chosen:
     """The analysis that a screen draws, if there is one, and the other results of the same selection, newest first.
 
-    selection: of the job where the URL names one, else the URL's. snapshot: None before the first one.
+    selection: of the job where the URL names one, else the URL's. snapshot: None where there is nothing to draw.
+    drawn: whose snapshot that is: the job's own, or an earlier one's while the job has none yet. newer: one that broke
+    off after the job, which is drawn in its place because it is complete.
     """
 
     selection: Selection
     job: Job | None = None
     snapshot: Snapshot | None = None
     kept: tuple[Job, ...] = ()
+    drawn: Job | None = None
+    newer: Job | None = None
 
     @property
     def going(self) -> bool:
@@ -73,7 +83,7 @@ def _arguments(selection: Selection, share: str) -> dict[str, Any]:
 
 
 def chosen(cache: str, selection: Selection, job_id: int | None) -> Chosen:
-    """The analysis that the URL names, else the newest of the same selection that has something to show.
+    """The analysis that the URL names, else the one of the same selection that says most of the keys as they are now.
 
     404 where the URL names a job that is none of this cache's analyses.
     """
@@ -84,10 +94,36 @@ def chosen(cache: str, selection: Selection, job_id: int | None) -> Chosen:
             abort(404, f"No analysis of {cache} has the number {job_id}.")
         selection = selection_of(job) or selection
     of_these = [one for one in jobs.newest(store, cache, KIND) if _is_of(one, selection)]
+    newer = None
     if job_id is None:
-        job = next((one for one in of_these if one.open or has_result(one)), None)
+        job = _best(of_these)
+        first = of_these[0] if of_these else None
+        newer = first if job and first and first.id > job.id and not job.open else None
     kept = tuple(one for one in of_these if has_result(one) and (job is None or one.id != job.id))[:KEPT]
-    return Chosen(selection, job, _snapshot(job) if job else None, kept)
+    drawn, snapshot = _drawn(job, kept)
+    return Chosen(selection, job, snapshot, kept, drawn, newer)
+
+
+def _best(found: Sequence[Job]) -> Job | None:
+    """Of analyses, the newest first: one that goes on, else the newest that has something to show.
+
+    One that broke off knows less than the complete result before it, and takes its place only if that is old.
+    """
+    shown = next((one for one in found if one.open or has_result(one)), None)
+    if shown is None or shown.open or complete(shown):
+        return shown
+    whole = next((one for one in found if complete(one)), None)
+    return whole if whole and shown.created_at - whole.created_at <= DAY else shown
+
+
+def _drawn(job: Job | None, kept: Sequence[Job]) -> tuple[Job | None, Snapshot | None]:
+    """Whose figures are drawn: the job's, or while it has none yet, those of the best result before it."""
+    own = _snapshot(job) if job else None
+    if job is None or not job.open or (own and own.progress.examined):
+        return job, own
+    earlier = _best([one for one in kept if one.id < job.id])
+    found = _snapshot(earlier) if earlier else None
+    return (earlier, found) if found else (job, own)
 
 
 def has_result(job: Job) -> bool:
@@ -121,14 +157,28 @@ def _query(selection: Selection) -> dict[str, Any]:
     return dict[str, Any](selection.to_query())
 
 
+def _unfolded() -> dict[str, str]:
+    """Which long lists the URL asks for as a whole."""
+    return {name: "all" for name in ("rows", "biggest") if request.args.get(name) == "all"}
+
+
 def status_context(cache: str, screen: str, found: Chosen) -> dict[str, Any]:
     """What analyses/_status.html draws: the job, what may be started, and where the page asks again while it runs."""
-    here = url_for(f"{screen}.show", cache=cache, job=found.job.id if found.job else None, **_query(found.selection))
+    job, drawn = found.job, found.snapshot
+    own = drawn if found.drawn is job else None
+    began = own.report.started_at if own else None
+    here = url_for(f"{screen}.show", cache=cache, job=job.id if job else None, **_unfolded(), **_query(found.selection))
     return {
         "chosen": found,
-        "job": found.job,
-        "snapshot": found.snapshot,
-        "report": found.snapshot.report if found.snapshot else None,
+        "job": job,
+        "snapshot": drawn,
+        "report": drawn.report if drawn else None,
+        "own": own,
+        "waits": job_words.several([job])[0].note if job and job.state == "queued" else "",
+        "silent": silence(job, own.progress if own else None, began, time.time()) if job else 0.0,
+        "standing": standing,
+        "ending": ending,
+        "unfolded": _unfolded(),
         "selection": found.selection,
         "query": found.selection.to_query(),
         "here": here,

@@ -11,12 +11,15 @@ from html import unescape
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import update
 
 from dashboard.cache.selection import Selection
 from dashboard.settings import Settings
 from dashboard.store import audit, jobs
 from dashboard.store.engine import Store
+from dashboard.store.jobs import Job
 from dashboard.store.operators import Role
+from dashboard.store.schema import JobRow
 from tests.servers import HOST, Server, running
 from tests.snapshots import keep, snapshot
 from tests.views.conftest import by_htmx, deck_of, post, signed_in_client
@@ -42,6 +45,12 @@ def status(client: FlaskClient, query: str = "") -> str:
     found = re.search(r'<section class="panel analysis".*?</section>', page, re.DOTALL)
     assert found, page
     return found[0]
+
+
+def aged(store: Store, job: Job, seconds: float) -> None:
+    """As if it had been asked for so long ago."""
+    with store.write() as session:
+        session.execute(update(JobRow).where(JobRow.id == job.id).values(created_at=job.created_at - seconds))
 
 
 class TestStart:
@@ -153,6 +162,56 @@ class TestWhichOneIsDrawn:
         assert "2 earlier results" in here
         assert re.findall(r"/caches/main/expiry\?job=(\d+)", here) == [str(second.id), str(first.id)]
 
+    @pytest.mark.parametrize("state", ["cancelled", "failed", "interrupted"])
+    def test_a_broken_one_does_not_take_the_place_of_an_exact_one(
+        self, viewer: FlaskClient, store: Store, state: str
+    ) -> None:
+        keep(store, snapshot())
+        broken = keep(store, snapshot(0.07, ended=False), state=state, error="It broke.")
+        said = words(status(viewer)).replace("\u202f", " ")
+        assert "Exact, 1 012 400 keys." in said
+        assert re.search(rf"A newer analysis, of [-\d]+ [\d:]+ UTC, (was )?{state} at 7 %: show it\.", said)
+        assert f'job={broken.id}">show it' in status(viewer)
+        assert "Estimated from" in words(status(viewer, f"?job={broken.id}"))
+
+    def test_one_that_failed_before_its_first_figures_is_offered_too(self, viewer: FlaskClient, store: Store) -> None:
+        keep(store, snapshot())
+        keep(store, None, state="failed", error="It broke.")
+        assert "failed before its first figures: show it." in words(status(viewer))
+
+    def test_an_exact_one_of_the_day_before_yesterday_gives_way(self, viewer: FlaskClient, store: Store) -> None:
+        aged(store, keep(store, snapshot()), 2 * 86_400)
+        keep(store, snapshot(0.5, ended=False), state="cancelled")
+        said = words(status(viewer)).replace("\u202f", " ")
+        assert "Estimated from 506 k of 1 M keys" in said
+        assert "A newer analysis" not in said
+
+    def test_one_that_has_lost_a_primary_does_not_take_the_place_of_an_exact_one(
+        self, viewer: FlaskClient, store: Store
+    ) -> None:
+        keep(store, snapshot())
+        keep(store, snapshot(0.8, ended=True, lost={"10.0.0.2:6379": "It cannot be reached."}))
+        said = words(status(viewer)).replace("\u202f", " ")
+        assert "Exact, 1 012 400 keys." in said
+        assert "is without 1 of 1 primaries: show it" in said
+
+    def test_earlier_results_say_how_far_they_have_come(self, viewer: FlaskClient, store: Store) -> None:
+        keep(store, snapshot(0.07, ended=False), state="cancelled")
+        keep(store, snapshot())
+        keep(store, snapshot())
+        said = words(status(viewer)).replace("\u202f", " ")
+        assert re.search(r"2 earlier results .* by otto, exact .* by otto, cancelled at 7 %", said)
+
+    def test_earlier_figures_stay_while_a_new_one_has_none(self, operator: FlaskClient, store: Store) -> None:
+        keep(store, snapshot(started=time.time()))
+        keep(store, snapshot(0.07, ended=False), state="cancelled")
+        waits = keep(store, None, state="queued")
+        page = operator.get(f"/caches/main/expiry?job={waits.id}").text
+        assert "12 400 keys of api:search:* expire" in words(page)
+        assert re.search(r"Until its first figures are there, those of .* stand below \(exact\)\.", words(page))
+        memory = words(operator.get(f"/caches/main/memory?job={waits.id}").text)
+        assert "54 % of 1.5 GB is api:search:*" in memory
+
     @pytest.mark.parametrize("number", ["999", "0", "99999999999999999999"])
     def test_a_job_that_there_is_not_is_not_found(self, viewer: FlaskClient, number: str) -> None:
         assert viewer.get(f"/caches/main/expiry?job={number}").status_code == 404
@@ -187,7 +246,7 @@ class TestStatus:
     def test_one_that_waits_says_so_and_asks_again(self, operator: FlaskClient, store: Store) -> None:
         job = keep(store, None, state="queued")
         here = status(operator)
-        assert "Waiting for the worker" in here
+        assert "The worker begins with it in a moment." in here
         assert 'hx-trigger="every 1s"' in here
         assert f'hx-get="/caches/main/expiry?job={job.id}"' in here
 
@@ -199,6 +258,35 @@ class TestStatus:
         assert "50 620 of 1 M keys examined, 422 k keys/s, about 3 s left" in said
         assert "Held the server for 55 ms of 120 ms (46 %), in 205 calls of at most 0.9 ms." in said
         assert f'action="/caches/main/jobs/{job.id}/cancellation"' in status(operator)
+
+    @pytest.mark.parametrize("screen", ["expiry", "memory"])
+    def test_one_that_nobody_takes_says_that_no_worker_is_running(
+        self, operator: FlaskClient, store: Store, screen: str
+    ) -> None:
+        aged(store, keep(store, None, state="queued"), 60)
+        page = operator.get(f"/caches/main/{screen}").text
+        panel = page[page.index('id="analysis-status"') :].partition("</section>")[0]
+        answer = page[page.index('id="answer"') :].partition("</p>")[0]
+        assert "No worker is running." in panel
+        assert "No worker is running." in answer
+
+    def test_one_that_nobody_takes_says_so_behind_what_an_earlier_one_knows(
+        self, operator: FlaskClient, store: Store
+    ) -> None:
+        keep(store, snapshot())
+        aged(store, keep(store, None, state="queued"), 60)
+        answer = words(operator.get("/caches/main/memory").text.partition('id="answer"')[2].partition("</p>")[0])
+        assert re.search(r"is api:search:\*; .* never expires\. No worker is running\.", answer)
+
+    def test_one_that_has_gone_silent_says_since_when_and_promises_no_end(
+        self, operator: FlaskClient, store: Store
+    ) -> None:
+        job = keep(store, snapshot(0.05, ended=False), state="running")
+        with store.write() as session:
+            session.execute(update(JobRow).where(JobRow.id == job.id).values(started_at=time.time() - 9))
+        said = words(status(operator)).replace("\u202f", " ")
+        assert re.search(r"50 620 of 1 M keys examined, no news for (8|9|10) s", said)
+        assert " left" not in said
 
     def test_polling_ends_with_the_job(self, operator: FlaskClient, store: Store) -> None:
         job = keep(store, snapshot(0.05, ended=False), state="running")
