@@ -11,17 +11,15 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dashboard.cache import design
 from dashboard.cache.analysis_plain import LENGTHS, batch_by_pipelines
+from dashboard.cache.analysis_question import missing_here, question_for, used_memory
 from dashboard.cache.analysis_script import batch_by_script
 from dashboard.cache.calls import Step
-from dashboard.cache.capability import Capabilities
 from dashboard.cache.connect import Cache, Node
-from dashboard.cache.errors import CacheError, Denied, ServerError, Strained
+from dashboard.cache.errors import Denied, ServerError, Strained
 from dashboard.cache.filtering import seconds_of
 from dashboard.cache.govern import Batch, govern
 from dashboard.cache.governor import Budget
-from dashboard.cache.keys import keeps_frequency
 from dashboard.cache.line import Command
 from dashboard.cache.position import Position
 from dashboard.cache.progress import Progress
@@ -30,17 +28,14 @@ from dashboard.cache.reporting import Reporter
 from dashboard.cache.rules import Rule
 from dashboard.cache.selection import Selection
 from dashboard.cache.strata import Stratum, alike, memory_of, whole
-from dashboard.cache.sums import Question, Sums
+from dashboard.cache.sums import Sums
 from dashboard.cache.tally import Tally
 from dashboard.cache.values_script import scripting
 from dashboard.cache.watch import Limits
 from dashboard.cache.wording import size
 
 PATIENCE_SECONDS = 30.0  # a failover takes a cluster or a sentinel some seconds
-ALL_ASKED = 100_000  # keys up to which OBJECT is asked for each; beyond, for one in SOME_ASKED
-SOME_ASKED = 32
 FIRST_COUNT = 60  # the first call names nearly all of its keys, as none of them is known to be small
-TYPELESS_MODULES = {"lua"}  # Valkey's scripting engine is one
 UNSEEN = 0.5  # of the used memory: also where values are small, keys take more than that
 SNAPSHOT_SHARE = 0.1  # of the time at most, for making snapshots
 
@@ -74,7 +69,7 @@ class _Analysis:
         self._cache = cache
         self._options = options
         capabilities = cache.capabilities()
-        self._question = _question(cache, selection, options, capabilities)
+        self._question = question_for(cache, selection, options.separator, options.rules, capabilities)
         self._command = scripting(capabilities)
         self._clustered = cache.target.kind == "cluster" or capabilities.mode == "cluster"
         self._whole = selection.pattern == b"*" and not selection.type
@@ -84,8 +79,8 @@ class _Analysis:
         self._tallies: dict[str, Tally] = {}
         self._origins: dict[str, int] = {}
         self._begun: set[str] = set()  # servers whose first batch is under way or not added yet
-        self._used = _used_memory(cache)
-        missing = _missing(capabilities)
+        self._used = used_memory(cache)
+        missing = missing_here(capabilities)
         self._reporter = Reporter(self._question, self._started, missing, self._method)
 
     def snapshots(self) -> Iterator[Snapshot]:
@@ -227,10 +222,8 @@ class _Analysis:
         seen = memory_of(whole(strata))
         if seen.high > UNSEEN * self._used:
             return []
-        return [
-            f"The server uses {size(self._used)}, far more than the estimate: very large keys may not have been met yet "
-            "(tables, buffers and fragmentation take a part of it)."
-        ]
+        used = f"The server uses {size(self._used)}, far more than the estimate"
+        return [f"{used}: very large keys may not have been met yet (tables and buffers take a part of it)."]
 
     def _where_asked(self) -> str:
         """Which servers answered for their primaries."""
@@ -241,87 +234,3 @@ class _Analysis:
             return "No replica is in step with its primary, so primaries were asked."
         sentence = f"Counted on replicas ({', '.join(asked)}), which may be a moment behind."
         return f"{sentence} Without a replica, and so asked themselves: {', '.join(own)}." if own else sentence
-
-
-def _question(cache: Cache, selection: Selection, options: Options, capabilities: Capabilities) -> Question:
-    if not capabilities.can("SCAN"):
-        raise Denied(f"{capabilities.why_not('SCAN')}, so no keys can be found.", "SCAN")
-    for command, condition in (("PTTL", selection.ttl), ("MEMORY USAGE", selection.size)):
-        if condition and not capabilities.can(command):
-            raise Denied(f"{capabilities.why_not(command)}, so keys cannot be selected by it.", command)
-    frequency = keeps_frequency(cache)
-    return Question(
-        selection=selection,
-        separator=options.separator,
-        rules=options.rules if capabilities.can("PTTL") else (),
-        types=capabilities.can("TYPE"),
-        ttls=capabilities.can("PTTL"),
-        memory=capabilities.can("MEMORY USAGE"),
-        object=capabilities.can("OBJECT"),
-        activity="FREQ" if frequency else "IDLETIME",
-        every=1 if _size_of(cache) <= ALL_ASKED else SOME_ASKED,
-        typed=_six_types_only(cache, capabilities),
-        lengths=capabilities.can("CLIENT NO-TOUCH"),  # HLEN and the like count as a use of the key
-        long_name=design.LONG_NAME,
-        large_value=design.LARGE_VALUE,
-        many_members=design.MANY_MEMBERS,
-    )
-
-
-def _size_of(cache: Cache) -> int:
-    """Keys of all primaries, as far as they tell."""
-    total = 0
-    for node in cache.primaries():
-        try:
-            total += int(cache.execute("DBSIZE", node=node))
-        except CacheError:
-            continue  # the walk says what is wrong with it
-    return total
-
-
-def _used_memory(cache: Cache) -> int:
-    """Bytes, of all primaries; 0 where one does not tell."""
-    total = 0
-    for node in cache.primaries():
-        try:
-            total += int(cache.execute("INFO", "memory", node=node).get("used_memory", 0))
-        except CacheError:
-            return 0
-    return total
-
-
-def _six_types_only(cache: Cache, capabilities: Capabilities) -> bool:
-    """Whether a type can be told from six filtered SCANs, and cheaper so than by TYPE for each key.
-
-    Not where modules may bring types of their own, nor before Redis 7.2, which filters after collecting.
-    """
-    if capabilities.product == "Redis" and not (7, 2) <= capabilities.release < (8,):
-        return False
-    if capabilities.product not in ("Redis", "Valkey"):
-        return False
-    try:
-        modules = cache.execute("INFO", "modules", node=cache.primaries()[0])
-    except CacheError:
-        return False
-    return {module.get("name") for module in modules.get("modules", [])} <= TYPELESS_MODULES
-
-
-def _missing(capabilities: Capabilities) -> list[str]:
-    """Sentences about what this server does not tell."""
-    effects = {
-        "PTTL": "TTLs, the forecast, cliffs and rules are left out",
-        "MEMORY USAGE": "memory is left out and namespaces are ranked by keys",
-        "TYPE": "types are left out, but for what SCAN can tell",
-        "OBJECT": "encodings and idle times are left out",
-        "CLIENT NO-TOUCH": "members of collections are not counted, because asking would count as a use",
-        "DBSIZE": "how many keys there are is not told, so nothing can be estimated before the end",
-    }
-    found = [
-        f"{capabilities.why_not(command)}, so {effect}."
-        for command, effect in effects.items()
-        if not capabilities.can(command)
-    ]
-    if not scripting(capabilities):
-        why = capabilities.why_not("EVAL_RO") or capabilities.why_not("EVAL")
-        found.append(f"{why}, so keys are asked about by pipelines, which takes several times as long.")
-    return found

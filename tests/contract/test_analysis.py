@@ -404,7 +404,7 @@ def test_types_are_told_right_while_a_hash_table_grows(valkey: Server) -> None:
 
 def test_an_estimate_far_below_the_used_memory_says_that_large_keys_may_be_missing(valkey: Server) -> None:
     with valkey.client() as client, closing(Cache(parse_target(f"shop={valkey.url}"))) as shop:
-        client.execute_command("DEBUG", "POPULATE", 20_000, "small", 8)
+        client.mset({f"small:{number}": "v" for number in range(20_000)})
         for number in range(3):
             client.set(f"huge:{number}", b"v" * 60_000_000)
         seen = []
