@@ -167,7 +167,8 @@ def status_context(cache: str, screen: str, found: Chosen) -> dict[str, Any]:
     job, drawn = found.job, found.snapshot
     own = drawn if found.drawn is job else None
     began = own.report.started_at if own else None
-    here = url_for(f"{screen}.show", cache=cache, job=job.id if job else None, **_unfolded(), **_query(found.selection))
+    query = {**_query(found.selection), **_unfolded()}
+    here = url_for(f"{screen}.show", cache=cache, job=job.id if job else None, **query)
     return {
         "chosen": found,
         "job": job,

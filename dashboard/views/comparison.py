@@ -17,6 +17,7 @@ from dashboard.store.jobs import Job
 from dashboard.store.operators import Role
 from dashboard.views.access import current_cache, requires
 from dashboard.views.analyses import KIND, has_result, selection_of
+from dashboard.views.analysis_words import complete, ending, standing
 from dashboard.views.deck import deck
 from dashboard.views.filters import utc
 from dashboard.views.memory import report_of
@@ -41,7 +42,7 @@ class Line:
 @blueprint.get("/comparison")
 @requires(Role.VIEWER)
 def show(cache: str) -> ResponseReturnValue:
-    """The jobs `before` and `after`, in whichever order; without them the two newest of the selection."""
+    """The jobs `before` and `after`, in whichever order; without them the two newest complete ones of the selection."""
     current_cache()
     given = [_asked(cache, name) for name in ("before", "after")]
     named = next((job for job in given if job), None)
@@ -55,7 +56,8 @@ def show(cache: str) -> ResponseReturnValue:
         "query": selection.to_query(),
         "before": before,
         "after": after,
-        "choices": [(str(job.id), f"{utc(job.created_at)}, by {job.actor}") for job in kept],
+        "choices": [(str(job.id), f"{utc(job.created_at)}, by {job.actor}, {standing(job)}") for job in kept],
+        "broken": [(job, ending(job)) for job in (before, after) if job and not complete(job)],
         "compared": None,
     }
     if before and after:
@@ -77,15 +79,17 @@ def _asked(cache: str, name: str) -> Job | None:
 
 
 def _pair(given: list[Job | None], kept: list[Job]) -> tuple[Job | None, Job | None]:
-    """(before, after) in the order of time; what is not asked for is the newest other one."""
+    """(before, after) in the order of time; what is not asked for is the newest other one, complete if there is one."""
     found = [job for job in given if job]
     others = [job for job in kept if job.id not in {one.id for one in found}]
+    others.sort(key=complete, reverse=True)  # stable: the newest stay first
     found = sorted((found + others)[:2], key=lambda job: job.created_at)
     return (found[0], found[1]) if len(found) == 2 else (None, found[0] if found else None)
 
 
 def _figures(cache: str, selection: Selection, compared: Comparison) -> dict[str, Any]:
-    changed = [one for one in compared.namespaces if not one.unchanged]
+    # By size and not by certainty: what is missing in one result is uncertain, and may be the largest change of all.
+    changed = sorted((one for one in compared.namespaces if not one.unchanged), key=_size, reverse=True)
     return {
         "compared": compared,
         "sized": compared.whole.memory is not None,
@@ -111,6 +115,10 @@ def _lines(
     return tuple(lines)
 
 
+def _size(one: Difference) -> tuple[float, float]:
+    return abs(one.memory.delta.value) if one.memory else 0.0, abs(one.keys.delta.value)
+
+
 def _memory_of(cache: str, selection: Selection, name: str) -> str:
     pattern = printable(pattern_of(from_printable(name)))
     return url_for("keys.index", cache=cache, **{**dict[str, Any](selection.to_query()), "pattern": pattern})
@@ -121,8 +129,9 @@ def _word(one: Difference) -> str:
         return one.kind
     if one.unchanged:
         return "the same"
-    if not one.certain:
+    if not one.certain and one.kind == "both":
         return "no certain change"
     if one.kind == "unlisted":
         return "not listed before" if one.keys.before.value == 0 else "not listed now"
-    return ""
+    known = one.memory if one.memory and one.memory.certain else one.keys
+    return "less" if known.delta.value < 0 else "more"

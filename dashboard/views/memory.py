@@ -15,6 +15,7 @@ from dashboard.store.jobs import Job
 from dashboard.store.operators import Role
 from dashboard.views.access import current_cache, requires
 from dashboard.views.analyses import Chosen, chosen, job_number, status_context
+from dashboard.views.analysis_words import complete
 from dashboard.views.deck import deck
 from dashboard.views.memory_figures import figures
 from dashboard.views.render import fragment, page, wants_fragment
@@ -43,13 +44,11 @@ def show(cache: str) -> ResponseReturnValue:
 def _changed(cache: str, found: Chosen) -> tuple[Comparison, str] | None:
     """What has changed since the newest earlier result of the same selection, and where more of it stands.
 
-    Not while the analysis runs: the sentence would change with each second.
+    Of complete results only: one that broke off knows too little to say in a sentence what has gone.
     """
-    if found.job is None or found.snapshot is None or found.going:
+    if found.job is None or found.snapshot is None or not complete(found.job):
         return None
-    earlier = [one for one in found.kept if one.created_at < found.job.created_at]
-    # One that was cancelled knows little; it is better than none.
-    for job in sorted(earlier, key=lambda one: (one.state != "finished", -one.created_at)):
+    for job in (one for one in found.kept if one.created_at < found.job.created_at and complete(one)):
         report = report_of(job)
         if report is not None and report.keys.value:
             there: dict[str, Any] = {"before": job.id, "after": found.job.id}

@@ -220,6 +220,53 @@ class TestComparison:
             keep(store, one)
         assert "api:search:* + 841 MB" in words(viewer.get(COMPARISON).text)
 
+    def test_a_broken_side_is_said_on_top_and_nothing_is_concluded_from_it(
+        self, viewer: FlaskClient, store: Store
+    ) -> None:
+        before = keep(store, snapshot())
+        after = keep(store, snapshot(0.07, ended=False), state="cancelled")
+        text = viewer.get(f"{COMPARISON}?before={before.id}&after={after.id}").text
+        answer = words(text.partition('id="answer"')[2].partition("</p>")[0])
+        assert "One of the two results is incomplete, so nothing is concluded from them here." in answer
+        assert "api:" not in answer
+        assert "was cancelled at 7 %. What it has not seen may look as if it were gone" in words(text)
+
+    def test_pickers_say_the_state_and_the_newest_complete_ones_come_first(
+        self, viewer: FlaskClient, store: Store
+    ) -> None:
+        before, after = keep(store, snapshot()), keep(store, grown())
+        broken = keep(store, snapshot(0.07, ended=False), state="cancelled")
+        text = viewer.get(COMPARISON).text.replace("\u202f", " ")
+        assert re.search(rf'value="{broken.id}">[^<]*, cancelled at 7 %<', text)
+        assert re.search(rf'value="{before.id}" selected>[^<]*, exact<', text)
+        assert re.search(rf'value="{after.id}" selected>[^<]*, exact<', text)
+
+    def test_memory_concludes_nothing_from_a_broken_result(self, viewer: FlaskClient, store: Store) -> None:
+        keep(store, snapshot(0.07, ended=False), state="cancelled")
+        after = keep(store, grown())
+        assert 'id="changed"' not in viewer.get(f"{MEMORY}?job={after.id}").text
+
+    def test_one_that_vanished_is_listed_first_although_the_other_result_lists_too_few_to_be_certain(
+        self, viewer: FlaskClient, store: Store
+    ) -> None:
+        small = tuple(replace(KINDS[1], name=f"n{chr(97 + n // 26)}{chr(97 + n % 26)}:*", keys=100) for n in range(150))
+        lost = replace(KINDS[0], name="lost:*", keys=40_000)
+        before = keep(store, snapshot(kinds=(*small, lost), cliff=False))
+        more = tuple(replace(one, keys=110) for one in small)
+        later = snapshot(kinds=more, cliff=False)
+        after = keep(store, changed(later, bound=50_000))
+        table = section(viewer.get(f"{COMPARISON}?before={before.id}&after={after.id}").text, "namespaces")
+        assert words(table.partition("<tbody>")[2]).startswith("lost:*")
+        assert "not listed now" in words(table)
+
+    def test_every_line_has_its_word(self, viewer: FlaskClient, store: Store) -> None:
+        before, after = keep(store, snapshot()), keep(store, grown())
+        text = viewer.get(f"{COMPARISON}?before={before.id}&after={after.id}").text
+        found = re.findall(r'<td class="nowrap">(.*?)</td></tr>', text, re.DOTALL)
+        assert found
+        assert all(words(one) for one in found)
+        assert "more" in [words(one) for one in found]
+
     def test_results_of_different_keys_are_not_compared(self, viewer: FlaskClient, store: Store) -> None:
         one, other = keep(store, snapshot()), keep(store, snapshot(), Selection(b"api:*"))
         answer = viewer.get(f"{COMPARISON}?before={one.id}&after={other.id}")
