@@ -66,4 +66,8 @@ def _subject(given: Arguments) -> str:
         return "keys that this version of Cachedeck cannot select"
 
 
-KIND = Kind(name=NAME, title="Analysis", start=start, adapter=TypeAdapter(Snapshot), subject=_subject)
+def _counts(snapshot: Snapshot) -> dict[str, int]:
+    return {"keys": round(snapshot.report.keys.value)}
+
+
+KIND = Kind(name=NAME, title="Analysis", start=start, adapter=TypeAdapter(Snapshot), subject=_subject, counts=_counts)

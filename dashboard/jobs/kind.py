@@ -56,6 +56,10 @@ def _nothing(_snapshot: Any) -> JSON:
     return None
 
 
+def _no_counts(_snapshot: Any) -> Mapping[str, int]:
+    return {}
+
+
 @dataclass(frozen=True)
 class Kind:
     """One kind of job.
@@ -65,6 +69,7 @@ class Kind:
     audits: for kinds that change a cache, the action ("keys.retime") under which the worker itself writes down the
     attempt when it begins and the outcome when it ends, with after(last snapshot): what was done by then, in numbers
     (the snapshot is None if there was none). again: whether an ended job may be started again with the same arguments.
+    counts: what a snapshot counted, by name: the list of jobs tells it without reading the snapshot (job_words.py).
     """
 
     name: str
@@ -76,6 +81,7 @@ class Kind:
     audits: str = ""
     after: Callable[[Any], JSON] = _nothing
     again: bool = True
+    counts: Callable[[Any], Mapping[str, int]] = _no_counts
 
     @property
     def changes(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from dashboard.cache.progress import Progress
-from dashboard.jobs.kind import Kind
+from dashboard.jobs.kind import HasProgress, Kind
 from dashboard.jobs.kinds import KINDS
 from dashboard.store import jobs
 from dashboard.store.engine import Store
@@ -18,6 +18,8 @@ from dashboard.store.jobs import Job
 
 _log = logging.getLogger(__name__)
 _PROGRESS = TypeAdapter(Progress)
+_COUNTS = TypeAdapter(dict[str, int])
+_COUNTED = "counted"  # beside the fields of a progress
 
 
 def snapshot(store: Store, job: Job, kinds: Mapping[str, Kind] = KINDS) -> Any | None:
@@ -57,3 +59,16 @@ def progress(job: Job) -> Progress | None:
 def progress_of(progress: Progress) -> dict[str, Any]:
     """A progress as the JSON that `progress` reads."""
     return dict(_PROGRESS.dump_python(progress, mode="json"))
+
+
+def told_of(kind: Kind, snapshot: HasProgress) -> dict[str, Any]:
+    """The progress of a snapshot with what its kind counts, as the JSON that `progress` and `counts` read."""
+    return {**progress_of(snapshot.progress), _COUNTED: dict(kind.counts(snapshot))}
+
+
+def counts(job: Job) -> dict[str, int]:
+    """What the last snapshot of a job counted (Kind.counts); empty where that is not known."""
+    try:
+        return _COUNTS.validate_python((job.progress or {}).get(_COUNTED, {}))
+    except ValidationError:
+        return {}

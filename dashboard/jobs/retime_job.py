@@ -69,8 +69,16 @@ def _after(done: Done | None) -> JSON:
     return {**counts, "refused": done.refused, "unsure": done.unsure}
 
 
+def _planned(plan: Plan) -> dict[str, int]:
+    return {"changed": round(plan.changed.value), "found": round(plan.found.value)}
+
+
+def _changed(done: Done) -> dict[str, int]:
+    return {"changed": done.changed, "found": done.found}
+
+
 KINDS = (
-    Kind(PLAN, "Dry run of a retiming", _start_plan, TypeAdapter(Plan), subject=_subject),
+    Kind(PLAN, "Dry run of a retiming", _start_plan, TypeAdapter(Plan), subject=_subject, counts=_planned),
     # Not started again with a click: what was moved once would be moved twice.
     Kind(
         RETIME,
@@ -81,5 +89,6 @@ KINDS = (
         audits="keys.retime",
         after=_after,
         again=False,
+        counts=_changed,
     ),
 )

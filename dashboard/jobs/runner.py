@@ -15,7 +15,7 @@ from typing import Any
 
 from dashboard.cache.errors import CacheError
 from dashboard.jobs.kind import HasProgress, Kind, Refused, Work
-from dashboard.jobs.results import progress_of, text_of
+from dashboard.jobs.results import text_of, told_of
 from dashboard.store import audit, jobs
 from dashboard.store.audit import JSON, Change
 from dashboard.store.engine import Store
@@ -166,7 +166,7 @@ class _Keeper:
         if self.last is None or self.last is self._saved:
             return True
         begun = time.monotonic()
-        text, progress = text_of(self._kind, self.last), progress_of(self.last.progress)
+        text, progress = text_of(self._kind, self.last), told_of(self._kind, self.last)
         try:
             jobs.save(self._store, self._job_id, self._owner, progress, text)
             self._saved = self.last

@@ -87,7 +87,8 @@ def cancel(cache: str, job: int) -> ResponseReturnValue:
         attempt.done(after={"state": "cancelling" if ended.open else ended.state})
     if wants_fragment():
         return _strip()
-    flash(f"Job {ended.id} is {'being cancelled' if ended.open else ended.state}.", "ok")
+    # The sentence stays on the page while the job ends, so it says what is true before and after.
+    flash(f"Asked job {ended.id} to stop." if ended.open else f"Job {ended.id} is {ended.state}.", "ok")
     return _back(ended)
 
 

@@ -14,13 +14,15 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
-from dashboard.cache.estimate import Estimate
+from dashboard.cache.estimate import Estimate, exactly
 from dashboard.cache.progress import Progress
 from dashboard.cache.report import Report, Snapshot
+from dashboard.cache.retime_tally import Done, Plan
 from dashboard.jobs import results
 from dashboard.jobs.kind import Kind
 from dashboard.jobs.kinds import KINDS
-from dashboard.jobs.results import progress_of, text_of
+from dashboard.jobs.results import progress_of, text_of, told_of
+from dashboard.jobs.retime_job import PLAN, RETIME
 from dashboard.jobs.start import until_first_snapshot
 from dashboard.settings import Settings
 from dashboard.store import audit, jobs
@@ -178,6 +180,56 @@ class TestTheList:
         assert "<html" not in text
 
 
+def retimed(store: Store, kind: str, state: State, *, whole: bool = True, **change: str) -> Job:
+    """A job of that kind that has ended after 12 of 300 keys, or 12 of those of 250 seen."""
+    given = {"selection": SELECTION, "change": change or {"jitter": "300"}}
+    job = jobs.create(store, "main", kind, given, "otto", "10.1.1.1")
+    assert jobs.claim(store, OWNER, ["main"])
+    seen = Progress(1000 if whole else 250, 1000, elapsed=2.0, ended=whole)
+    if kind == RETIME:
+        snapshot: Plan | Done = Done(seen, 1.0, found=300, changed=12)
+    else:
+        snapshot = Plan(seen, 1.0, found=exactly(300), changed=exactly(12))
+    jobs.save(store, job.id, OWNER, told_of(KINDS[kind], snapshot), text_of(KINDS[kind], snapshot))
+    assert jobs.end(store, job.id, OWNER, state)  # type: ignore[arg-type]
+    return job
+
+
+class TestWhatARetimingDid:
+    @pytest.mark.parametrize(
+        ("kind", "whole", "change", "words"),
+        [
+            (RETIME, True, {}, "12 of 300 keys moved in 2 s."),
+            (RETIME, True, {"low": "60", "high": "90"}, "12 of 300 keys brought into the range in 2 s."),
+            (PLAN, True, {}, "12 of 300 keys would be moved. Examined in 2 s."),
+            (RETIME, False, {}, "12 keys moved. 250 of 1 k keys examined in 2 s."),
+            (PLAN, False, {}, "250 of 1 k keys examined in 2 s."),
+        ],
+    )
+    def test_it_says_how_many_were_changed_of_how_many_found(
+        self, kind: str, whole: bool, change: dict[str, str], words: str, viewer: FlaskClient, store: Store
+    ) -> None:
+        job = retimed(store, kind, "finished" if whole else "cancelled", whole=whole, **change)
+        for path in ("/caches/main/jobs", f"/caches/main/jobs/{job.id}", "/caches/main/jobs/strip"):
+            text = viewer.get(path).text.replace("\u202f", " ")
+            assert words in text
+            assert "All 1" not in text
+
+    def test_an_analysis_tells_what_it_counted_and_not_what_there_was_when_it_began(
+        self, viewer: FlaskClient, store: Store
+    ) -> None:
+        for arguments in ({}, {"selection": SELECTION}):
+            job = jobs.create(store, "main", "analysis", arguments, "otto", "10.1.1.1")
+            assert jobs.claim(store, OWNER, ["main"])
+            found = Snapshot(Progress(1000, 1000, elapsed=2.0, ended=True), Report(1.0, keys=exactly(930)))
+            jobs.save(store, job.id, OWNER, told_of(KINDS["analysis"], found), text_of(KINDS["analysis"], found))
+            assert jobs.end(store, job.id, OWNER, "finished")
+        text = viewer.get("/caches/main/jobs").text.replace("\u202f", " ")
+        assert "All 930 keys in 2 s." in text
+        assert "930 keys counted in 2 s." in text
+        assert "there were 1 000 when it began" in viewer.get(f"/caches/main/jobs/{job.id}").text.replace("\u202f", " ")
+
+
 class TestOneJob:
     def test_it_shows_who_asked_for_it_from_where_and_why(self, viewer: FlaskClient, store: Store) -> None:
         text = viewer.get(f"/caches/main/jobs/{ended(store).id}").text
@@ -254,7 +306,9 @@ class TestCancel:
         assert found
         assert (found.state, found.cancelling) == ("running", True)
         assert jobs.order(store, job.id, OWNER) == "cancel"
-        assert "cancelling" in operator.get("/caches/main/jobs").text
+        text = operator.get("/caches/main/jobs").text
+        assert "cancelling" in text
+        assert f"Asked job {job.id} to stop." in text  # still true when it has stopped
 
     def test_it_is_audited(self, operator: FlaskClient, store: Store) -> None:
         job = made(store)

@@ -214,6 +214,8 @@ class TestTheAct:
         assert set(_expiries(valkey, "forever:*")) == {-1}
         text = operator.get(answer.location).text
         assert "300 keys were moved by up to 5\u202fmin to the earlier side." in text
+        assert "300 of 300 keys moved in " in operator.get("/caches/main/jobs").text
+        assert "300 of 300 keys would be moved." in operator.get("/caches/main/jobs").text
         assert "The dry run said 300: exactly as many." in text
         entry = audit.search(store, Filters(action="keys.retime"))[0]
         assert (entry.cache, entry.actor, entry.status, entry.reason) == ("main", "otto", "done", "a cliff")
