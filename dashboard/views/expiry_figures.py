@@ -21,6 +21,7 @@ from dashboard.views.bars import Cell, Columns, Row, columns, distribution, stri
 from dashboard.views.deck import deck
 from dashboard.views.filters import byte_size, duration, number
 from dashboard.views.overview_figures import RANGES, chart_points
+from dashboard.views.retimed import Retimed, retimed, since
 
 NO_TTL = "no TTL"
 JITTER_SECONDS = 300
@@ -33,13 +34,19 @@ WORTH_NAMING = 100  # keys of a cliff; fewer that expire together hurt nobody, a
 
 @dataclass(frozen=True)
 class Ahead:
-    """A cliff that is still to come: what jitter would make of it, and where it can be looked at and spread."""
+    """A cliff that is still to come: what jitter would make of it, and where it can be looked at and spread.
+
+    all_keys: whether the links are about all keys of that instant, because no pattern takes those of its namespace
+    alone. retimed: what has been done about it since the analysis.
+    """
 
     cliff: Cliff
     peak: float
     smoothed: float
     keys_href: str
     spread_href: str
+    all_keys: bool = False
+    retimed: Retimed | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,7 @@ def figures(cache: str, selection: Selection, report: Report, now: float) -> dic
     return {
         "at": now,
         "cliffs": coming,
+        "steep": tuple(one.cliff for one in coming if not one.retimed),
         "small": len(every) - len(coming),
         "past": sum(cliff.at + cliff.seconds <= now for cliff in report.cliffs),
         "distribution": _distribution(cache, selection, report),
@@ -116,7 +124,11 @@ def _cliffs(cache: str, selection: Selection, report: Report, now: float) -> tup
     coming = [cliff for cliff in report.cliffs if cliff.at + cliff.seconds > now]
     named = [cliff for cliff in coming if cliff.name]
     whole = [cliff for cliff in coming if not cliff.name and not _explained(cliff, named)]
-    return tuple(_ahead(cache, selection, cliff) for cliff in sorted([*named, *whole], key=lambda one: one.at))
+    done = since(deck().store, cache, report.started_at)
+    return tuple(
+        _ahead(cache, selection, cliff, retimed(done, cliff, selection))
+        for cliff in sorted([*named, *whole], key=lambda one: one.at)
+    )
 
 
 def _explained(whole: Cliff, named: list[Cliff]) -> bool:
@@ -125,7 +137,7 @@ def _explained(whole: Cliff, named: list[Cliff]) -> bool:
     return sum(one.keys.value for one in same) >= whole.keys.value / 2
 
 
-def _ahead(cache: str, selection: Selection, cliff: Cliff) -> Ahead:
+def _ahead(cache: str, selection: Selection, cliff: Cliff, done: Retimed | None) -> Ahead:
     wanted = Selection(
         from_printable(cliff.pattern) if cliff.pattern else selection.pattern,
         selection.type,
@@ -138,6 +150,8 @@ def _ahead(cache: str, selection: Selection, cliff: Cliff) -> Ahead:
         smoothed_peak(cliff, JITTER_SECONDS),
         _link(cache, wanted),
         _retiming(cache, wanted, jitter=JITTER_SECONDS),
+        all_keys=bool(cliff.name) and wanted.pattern == b"*",
+        retimed=done,
     )
 
 

@@ -10,12 +10,15 @@ from html import unescape
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import update
 
 from dashboard.cache import slots
 from dashboard.cache.estimate import exactly
 from dashboard.cache.report import OTHER, Cliff, NamespaceRow, RuleRow
 from dashboard.cache.selection import Selection
+from dashboard.store import jobs
 from dashboard.store.engine import Store
+from dashboard.store.schema import JobRow
 from tests.servers import Server
 from tests.snapshots import CLIFF_SECONDS, KINDS, keep, snapshot
 from tests.views.conftest import by_htmx
@@ -149,6 +152,65 @@ class TestCliffs:
         assert "13 000" not in said
         assert "5 000 keys expire within 1 s" in said
 
+    def test_one_of_keys_without_a_namespace_says_that_its_links_are_about_all_keys(
+        self, operator: FlaskClient, store: Store
+    ) -> None:
+        made = snapshot(started=time.time())
+        nameless = Cliff("*", "*", time.time() + 300, 1, exactly(5_000), 5.0)
+        row = replace(made.report.namespaces[0], name="*")
+        keep(store, replace(made, report=replace(made.report, cliffs=(nameless,), namespaces=(row,))))
+        page = shown(operator)
+        said = words(section(page, "cliffs"))
+        assert "All keys that expire then" in said
+        assert "Spread all that expire then…" in said
+        assert "Show them" not in said
+        assert "leads to all keys" in words(section(page, "namespaces-ttl"))
+        assert "leads to all keys" in words(section(shown(operator, "/caches/main/memory"), "namespaces"))
+
+    @pytest.mark.parametrize(
+        "selection",
+        [
+            {"pattern": "api:search:*", "ttl": "@{:.3f}-{:.3f}"},
+            {"ttl": "@{:.3f}-{:.3f}"},
+            {"pattern": "api:*"},
+            {"pattern": "api:*", "ttl": "60-7200"},
+        ],
+        ids=str,
+    )
+    def test_one_that_was_retimed_since_says_by_whom_and_is_not_offered_again(
+        self, operator: FlaskClient, store: Store, selection: dict[str, str]
+    ) -> None:
+        made = snapshot(started=time.time() - 5)
+        at = made.report.cliffs[0].at
+        keep(store, made)
+        retime(store, {name: value.format(at, at + 2) for name, value in selection.items()})
+        page = shown(operator)
+        said = words(section(page, "cliffs"))
+        assert re.search(r"retimed [\d:]+ UTC by ada: analyse again", said)
+        assert "Spread" not in said
+        assert answer(page).endswith("; the cliff that was seen has been retimed since.")
+
+    @pytest.mark.parametrize(
+        ("selection", "state", "started"),
+        [
+            ({"pattern": "api:user:*"}, "finished", -5),
+            ({"pattern": "api:*", "type": "hash"}, "finished", -5),
+            ({"pattern": "api:*", "ttl": "0-60"}, "finished", -5),
+            ({"pattern": "api:*", "ttl": "none"}, "finished", -5),
+            ({"pattern": "api:*"}, "finished", 5),
+            ({"pattern": "api:*"}, "cancelled", -5),
+        ],
+        ids=str,
+    )
+    def test_a_retiming_of_other_keys_or_before_it_or_cut_short_changes_no_offer(
+        self, operator: FlaskClient, store: Store, selection: dict[str, str], state: str, started: float
+    ) -> None:
+        keep(store, snapshot(started=time.time() + started))
+        retime(store, selection, state)
+        said = words(section(shown(operator), "cliffs"))
+        assert "Spread these…" in said
+        assert ("partly retimed" in said) == (state == "cancelled")
+
     def test_a_handful_of_keys_is_counted_and_not_named(self, viewer: FlaskClient, store: Store) -> None:
         made = snapshot(started=time.time(), cliff=False)
         few = tuple(Cliff("cfg:*", "cfg:*", time.time() + at, 1, exactly(99), 0.0) for at in (60, 90))
@@ -158,7 +220,25 @@ class TestCliffs:
         assert "2 of fewer than 100 keys are not listed." in said
 
 
+def retime(store: Store, selection: dict[str, str], state: str = "finished") -> None:
+    """A retiming of ada's that has just ended."""
+    job = jobs.create(store, "apart", "retime", {"selection": selection, "change": {}}, "ada", "127.0.0.1")
+    jobs.claim(store, "worker", ["apart"])
+    jobs.save(store, job.id, "worker", {"examined": 1}, "{}")
+    jobs.end(store, job.id, "worker", state)  # type: ignore[arg-type]
+    with store.write() as session:
+        session.execute(update(JobRow).where(JobRow.id == job.id).values(cache="main"))
+
+
 class TestForecast:
+    def test_a_caption_names_the_span_of_its_highest_column(self, viewer: FlaskClient, store: Store) -> None:
+        keep(store, snapshot(started=time.time()))
+        here = words(section(shown(viewer), "forecast"))
+        assert re.search(r"keys in one second, at \d\d:\d\d:\d\d UTC;", here)
+        spans = re.findall(r"keys in one (\w+), from \d\d:(\d\d):(\d\d) UTC to \d\d:(\d\d):(\d\d) UTC;", here)
+        assert [unit for unit, *_ in spans] == ["minute", "hour"]
+        assert [(int(to) - int(since)) % 60 for _, since, _, to, _ in spans] == [1, 0]
+
     def test_three_charts_with_a_caption_and_a_table_each(self, viewer: FlaskClient, store: Store) -> None:
         keep(store, snapshot(started=time.time()))
         here = section(shown(viewer), "forecast")
@@ -231,6 +311,11 @@ class TestNamespaces:
         links = re.findall(r'href="([^"]*)" data-row-link', here)
         assert len(links) == 2  # the others together are no selection
         assert all(viewer.get(unescape(link)).status_code == 200 for link in links)
+
+    def test_heads_name_their_unit(self, viewer: FlaskClient, store: Store) -> None:
+        keep(store, snapshot())
+        assert "No TTL, keys" in section(shown(viewer), "namespaces-ttl")
+        assert "No TTL, bytes" in section(shown(viewer, "/caches/main/memory"), "namespaces")
 
     def test_those_that_are_not_listed_are_counted(self, viewer: FlaskClient, store: Store) -> None:
         made = snapshot()
