@@ -33,8 +33,9 @@ def show(cache: str) -> ResponseReturnValue:
     context = status_context(cache, "memory", found)
     if found.snapshot:
         separator = deck().settings.namespace_separator.encode()
-        everything = request.args.get("rows") == "all"
-        context |= figures(cache, found.selection, found.snapshot.report, separator, everything=everything)
+        rows, biggest = (request.args.get(name) == "all" for name in ("rows", "biggest"))
+        report = found.snapshot.report
+        context |= figures(cache, found.selection, report, separator, everything=rows, all_biggest=biggest)
         context["changed"] = _changed(cache, found)
     if wants_fragment():
         return fragment("memory/_live.html", **context)

@@ -22,7 +22,8 @@ HUES = (1, 2, 3, 4, 5, 6, 8)
 """Of the largest namespaces; all further ones are grey, as the rest is."""
 GREY = 7
 
-LINES = 50  # namespaces in the table, unless all of them are asked for
+LINES = 20  # namespaces in the table, and biggest keys, unless all of them are asked for
+FEW = 10  # of them on a narrow screen, by memory.css
 
 MANY_STRINGS = 1000  # keys; for fewer it does not matter how they are held
 SMALL = 256.0  # bytes of a string with its name: a value of some 64 bytes, up to which a hash stays compact
@@ -57,10 +58,13 @@ class Area:
 
 @dataclass(frozen=True)
 class Share:
-    """A type or an encoding: its part of the memory, or of the keys where sizes are not told, as a bar."""
+    """A type or an encoding: its part of the whole memory, or of the keys where sizes are not told, as a bar.
+
+    part: 0 to 1, with its interval. Where only some keys were asked, parts do not quite add up to 1.
+    """
 
     group: Group
-    part: float
+    part: Estimate
     bar: Row
     mean: float | None
 
@@ -84,9 +88,16 @@ class Big:
 
 
 def figures(
-    cache: str, selection: Selection, report: Report, separator: bytes, *, everything: bool = False
+    cache: str,
+    selection: Selection,
+    report: Report,
+    separator: bytes,
+    *,
+    everything: bool = False,
+    all_biggest: bool = False,
 ) -> dict[str, Any]:
-    """All of it. `sized`: whether the server tells sizes. everything: every namespace that the report lists."""
+    """All of it. `sized`: whether the server tells sizes. everything: every namespace that the report lists;
+    all_biggest: every one of its biggest keys."""
     colours = hues(report)
     drawn = report.namespaces if everything else _largest_rows(report)
     return {
@@ -99,7 +110,9 @@ def figures(
         "encodings": shares(report, report.encodings),
         "activity": distribution([(group, "") for group in report.activity.groups], _sum(report.activity.groups)),
         "remarks": tuple(_remark(cache, one) for one in design_findings(report, selection, separator)),
-        "biggest": tuple(_big(cache, report, key) for key in report.biggest),
+        "biggest": tuple(_big(cache, report, key) for key in report.biggest[: None if all_biggest else LINES]),
+        "found_biggest": len(report.biggest),
+        "few": FEW,
         "denied": {
             what: tuple(sentence for sentence in report.missing if what in sentence) for what in ("MEMORY", "OBJECT")
         },
@@ -195,7 +208,8 @@ def shares(report: Report, groups: Sequence[Group]) -> tuple[Share, ...]:
     """Groups by what they take, most first."""
     sized = report.memory is not None and all(group.memory is not None for group in groups)
     amounts = [group.memory if sized and group.memory else group.keys for group in groups]
-    whole = sum(amount.value for amount in amounts) or 1.0
+    every = (report.memory if sized and report.memory else report.keys).value
+    whole = every or sum(amount.value for amount in amounts) or 1.0
     bars = distribution(
         [(replace(group, keys=amount), "") for group, amount in zip(groups, amounts, strict=True)],
         Estimate(whole, whole, whole),
@@ -203,14 +217,14 @@ def shares(report: Report, groups: Sequence[Group]) -> tuple[Share, ...]:
     found = [
         Share(
             group,
-            amount.value / whole,
+            bar.share,
             bar,
             group.memory.value / group.keys.value if group.memory and group.keys.value else None,
         )
         for group, amount, bar in zip(groups, amounts, bars, strict=True)
         if group.keys.value
     ]
-    return tuple(sorted(found, key=lambda one: -one.part))
+    return tuple(sorted(found, key=lambda one: -one.part.value))
 
 
 def _sum(groups: Iterable[Group]) -> Estimate:

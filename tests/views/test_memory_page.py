@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from flask.testing import FlaskClient
 
-from dashboard.cache.estimate import exactly
+from dashboard.cache.estimate import Estimate, exactly
 from dashboard.cache.report import OTHER, Activity, BigKey, Group, NamespaceRow, Snapshot
 from dashboard.cache.saving import Saving, Way
 from dashboard.cache.selection import Selection
@@ -86,12 +86,57 @@ class TestTheFigures:
         assert "data-fixed" in table
         assert "one that no result lists has at most 12 keys" in words(table)
 
-    def test_fifty_namespaces_are_shown_and_the_others_on_demand(self, viewer: FlaskClient, store: Store) -> None:
+    def test_twenty_namespaces_are_shown_and_the_others_on_demand(self, viewer: FlaskClient, store: Store) -> None:
         many = tuple(replace(KINDS[1], name=f"n{chr(97 + n // 26)}{chr(97 + n % 26)}:*", keys=5_000) for n in range(80))
         keep(store, snapshot(kinds=many, cliff=False))
-        assert section(viewer.get(MEMORY).text, "namespaces").count('id="ns-') == 50
+        assert section(viewer.get(MEMORY).text, "namespaces").count('id="ns-') == 20
         assert "Show all 80" in viewer.get(MEMORY).text
         assert section(viewer.get(f"{MEMORY}?rows=all").text, "namespaces").count('id="ns-') == 80
+
+    def test_twenty_of_the_biggest_keys_are_shown_and_the_others_on_demand(
+        self, viewer: FlaskClient, store: Store
+    ) -> None:
+        hundred = tuple(BigKey(f"big:{number}", "string", 9_000_000 - number, -1) for number in range(100))
+        keep(store, changed(snapshot(), biggest=hundred))
+        table = section(viewer.get(MEMORY).text, "biggest")
+        assert table.count('id="big-') == 20
+        assert "The 100 largest of all, exactly" in words(table)
+        link = re.search(r'href="([^"]*)">Show all 100<', table)
+        assert link
+        assert section(viewer.get(link[1].replace("&amp;", "&")).text, "biggest").count('id="big-') == 100
+
+    def test_what_was_unfolded_stays_so_while_it_runs(self, viewer: FlaskClient, store: Store) -> None:
+        keep(store, snapshot(0.2, ended=False), state="running")
+        text = viewer.get(f"{MEMORY}?biggest=all&rows=all").text
+        polled = re.search(r'hx-get="([^"]*/memory[^"]*)"', text)
+        assert polled
+        assert "biggest=all" in polled[1]
+        assert "rows=all" in polled[1]
+
+    def test_sampled_encodings_are_estimates_with_their_interval_and_shares_of_the_whole(
+        self, viewer: FlaskClient, store: Store
+    ) -> None:
+        seen = snapshot(cliff=False)
+        assert seen.report.memory
+        whole = seen.report.memory.value
+        half = Estimate(whole * 0.5, whole * 0.4, whole * 0.6)
+        encodings = (Group("raw", Estimate(500_000, 400_000, 600_000), half),)
+        activity = replace(seen.report.activity, sampled=16)
+        keep(store, changed(seen, encodings=encodings, activity=activity))
+        table = words(section(viewer.get(MEMORY).text, "encodings"))
+        assert "≈ 50.0 %" in table, "of all the memory, although it is all that the sample has"
+        assert re.search(r"[\d.]+ MB to [\d.]+ MB", table)
+        assert "they do not add up to the whole exactly" in table
+
+    def test_exact_types_have_no_interval(self, viewer: FlaskClient, store: Store) -> None:
+        keep(store, snapshot())
+        table = words(section(viewer.get(MEMORY).text, "types"))
+        assert "≈" not in table
+        assert "95 %" not in table
+
+    def test_percentiles_say_how_right_they_are(self, viewer: FlaskClient, store: Store) -> None:
+        keep(store, snapshot())
+        assert "Percentiles are right to within 6 %." in words(viewer.get(MEMORY).text)
 
     def test_a_namespace_has_its_colour_from_its_name(self, viewer: FlaskClient, store: Store) -> None:
         one = snapshot().report
@@ -323,6 +368,10 @@ class TestSavings:
         assert "100 B as a string, measured with 5 000 keys." in text
         assert "What one gives up for it" in text
         assert "one slot" in text
+
+    def test_it_says_why_strings_may_exceed_what_memory_says(self, viewer: FlaskClient, store: Store) -> None:
+        text = words(viewer.get(shown(store, SAVES)).text)
+        assert "So it can exceed what Memory says for the namespace." in text
 
     def test_what_does_not_save_says_so_plainly(self, viewer: FlaskClient, store: Store) -> None:
         costly = replace(SAVES, hashes=Way(600_000, 50, 0), unfit=4_000)
