@@ -10,11 +10,14 @@ from dashboard.cache import wording
 from dashboard.cache.design import DesignFinding
 from dashboard.cache.estimate import Estimate, exactly
 from dashboard.cache.progress import Progress
-from dashboard.cache.report import Group, NamespaceRow, Report
+from dashboard.cache.report import Group, NamespaceRow, Report, RuleRow
 from dashboard.cli_analyze_json import tells_ttl
 
 NAME_LIMIT = 100  # characters of a name that a line shows
 NOT_TOLD = "?"
+NO_TTL = "no TTL"
+REASON_LIMIT = 40  # characters of a rule's reason: a longer one is in the JSON, and on the screen of the rules
+NAMES_LIMIT = 10  # names that one line lists
 
 
 def lines(progress: Progress, report: Report, findings: Sequence[DesignFinding], top: int) -> Iterator[str]:
@@ -26,7 +29,7 @@ def lines(progress: Progress, report: Report, findings: Sequence[DesignFinding],
     if not report.keys.high:
         return
     yield from _table("Namespaces", *_namespaces(report, top))
-    yield from _table("Time to live", *_groups("left", report.ttl))
+    yield from _table("Time to live", *_groups("left", _ttl(report)))
     yield from _table("Types", *_groups("type", report.types))
     yield from _table("Encodings", *_groups("encoding", report.encodings))
     activity = {"idle": "Idle for", "frequency": "Frequency of use (LFU counter)"}.get(report.activity.kind, "")
@@ -34,6 +37,7 @@ def lines(progress: Progress, report: Report, findings: Sequence[DesignFinding],
     yield from _table("Biggest keys", *_biggest(report, top))
     yield from _cliffs(report)
     yield from _table("TTL rules", *_rules(report))
+    yield from _rules_of_no_key(report, whole=progress.complete)
     yield from _findings(findings)
 
 
@@ -83,7 +87,7 @@ def _size(value: float) -> str:
 
 
 def _span(seconds: float) -> str:
-    return wording.span(seconds).replace(wording.NARROW, " ")
+    return wording.duration(seconds).replace(wording.NARROW, " ")
 
 
 def _name(text: str, cut: int = 0) -> str:
@@ -131,6 +135,12 @@ def _groups(head: str, groups: Sequence[Group]) -> Table:
     return ("keys", "memory", head), [(number(one.keys), size(one.memory), _name(one.name)) for one in seen]
 
 
+def _ttl(report: Report) -> Sequence[Group]:
+    """By the time left, and those that never expire at the end."""
+    forever = (Group(NO_TTL, report.without_ttl, report.without_ttl_memory),) if tells_ttl(report) else ()
+    return (*report.ttl, *forever)
+
+
 def _biggest(report: Report, top: int) -> Table:
     rows = [
         (
@@ -162,11 +172,26 @@ def _rules(report: Report) -> Table:
         (
             *(number(one) for one in (row.inside, row.below, row.above, row.without)),
             f"{_span(row.low)} to {_span(row.high)}",
-            _name(row.pattern) + (f"  ({row.reason})" if row.reason else ""),
+            _name(row.pattern) + (f"  ({row.reason})" if 0 < len(row.reason) <= REASON_LIMIT else ""),
         )
         for row in report.rules
+        if _matches(row)
     ]
     return ("inside", "below", "above", "without TTL", "range", "rule"), rows
+
+
+def _matches(row: RuleRow) -> bool:
+    return any(one.value for one in (row.inside, row.below, row.above, row.without))
+
+
+def _rules_of_no_key(report: Report, *, whole: bool) -> Iterator[str]:
+    idle = [_name(row.pattern) for row in report.rules if not _matches(row)]
+    if not idle:
+        return
+    more = f" and {len(idle) - NAMES_LIMIT:,} more" if len(idle) > NAMES_LIMIT else ""
+    if len(idle) == len(report.rules):
+        yield ""
+    yield f"TTL rules that match no key{'' if whole else ' seen'}: {', '.join(idle[:NAMES_LIMIT])}{more}"
 
 
 def _findings(findings: Sequence[DesignFinding]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from dashboard import cli_analyze_json, cli_analyze_tables
 from dashboard.cache.design import design_findings
 from dashboard.cache.estimate import NOTHING, Estimate, exactly
 from dashboard.cache.progress import Progress
-from dashboard.cache.report import BigKey, Report, Snapshot
+from dashboard.cache.report import BigKey, Report, RuleRow, Snapshot
 from dashboard.cache.selection import Selection
 from dashboard.cache.slots import TTL_LABELS
 from dashboard.cli_analyze_tables import number, size
@@ -152,6 +152,48 @@ def test_the_tables_say_that_they_are_estimates() -> None:
     assert "Estimated from 50,620 of 1,012,400 keys, with 95 % intervals" in text
     assert "420,000 +- 4,236" in text
     assert text.isascii()
+
+
+def test_keys_that_never_expire_are_a_row_of_the_ttl_table() -> None:
+    table = drawn(snapshot()).partition("Time to live\n")[2].partition("\n\n")[0].splitlines()
+    assert table[-1].split() == ["41,000", "93.5", "MB", "no", "TTL"]
+    timed = replace(snapshot().report, without_ttl=exactly(0))
+    assert "no TTL" not in drawn(Snapshot(snapshot().progress, timed))
+
+
+def test_durations_are_written_as_on_the_screens() -> None:
+    report = replace(snapshot().report, rules=(rule("u:*", 3600, 86400, 7), rule("s:*", 5400, 129_600, 7)))
+    text = drawn(Snapshot(snapshot().progress, report))
+    assert "1 h to 1 d  u:*" in text
+    assert "1 h 30 min to 1 d 12 h  s:*" in text
+
+
+def test_rules_of_no_key_take_one_line_and_long_reasons_none() -> None:
+    short, long = "as long as its window", "so that " * 20
+    rules = (rule("a:*", 1, 60, 3, short), rule("b:*", 1, 60, 3, long), *(rule(f"n{n}:*", 1, 60, 0) for n in range(12)))
+    text = drawn(Snapshot(snapshot().progress, replace(snapshot().report, rules=rules)))
+    table = text.partition("TTL rules\n")[2].partition("\n\n")[0].splitlines()
+    assert [line.split()[-1] for line in table[1:3]] == ["window)", "b:*"]
+    assert table[3] == f"TTL rules that match no key: {', '.join(f'n{n}:*' for n in range(10))} and 2 more"
+    assert len(table) == 4
+    some = drawn(Snapshot(snapshot(0.05).progress, replace(snapshot(0.05).report, rules=rules[2:4])))
+    assert "\n\nTTL rules that match no key seen: n0:*, n1:*\n" in some
+    assert "without TTL  range" not in some
+
+
+def rule(pattern: str, low: float, high: float, keys: int, reason: str = "") -> RuleRow:
+    """A rule within which so many keys lie."""
+    return replace(
+        snapshot().report.rules[0],
+        pattern=pattern,
+        low=low,
+        high=high,
+        reason=reason,
+        inside=exactly(keys),
+        below=NOTHING,
+        above=NOTHING,
+        without=NOTHING,
+    )
 
 
 def test_figures_stand_below_each_other() -> None:

@@ -46,6 +46,25 @@ def span(seconds: float) -> str:
     return f"{seconds / 86400:.0f}{NARROW}days"
 
 
+def duration(seconds: float) -> str:
+    """How long something takes or lives, in its two largest units: 271 -> `4 min 31 s`, 86400 -> `1 d`."""
+    if seconds < 0:
+        return "-" + duration(-seconds)
+    if 0 < seconds < 1:
+        return f"{seconds * 1000:.0f}{NARROW}ms"
+    if seconds < 10 and seconds != int(seconds):
+        return f"{seconds:.1f}{NARROW}s"
+    left = round(seconds)
+    parts: list[str] = []
+    for step, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        if left >= step or (unit == "s" and not parts):
+            parts.append(f"{left // step}{NARROW}{unit}")
+            left %= step
+        if parts and (left < step / 24 or len(parts) == 2):
+            break
+    return " ".join(parts)
+
+
 def number_of(value: float, one: str, many: str = "") -> str:
     """A count with its noun: `1 client`, `12 clients`."""
     return f"{count(value)} {one if value == 1 else many or one + 's'}"

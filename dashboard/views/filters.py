@@ -13,6 +13,8 @@ from typing import Any
 
 from flask import Flask
 
+from dashboard.cache import wording
+
 THIN = "\u202f"
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -54,23 +56,7 @@ def byte_size(n: float) -> str:
     return THIN.join(bytes_parts(n))
 
 
-def duration(seconds: float) -> str:
-    """How long something takes or took, in its two largest units: 271 -> "4 min 31 s"."""
-    if seconds < 0:
-        return "-" + duration(-seconds)
-    if 0 < seconds < 1:
-        return f"{seconds * 1000:.0f}{THIN}ms"
-    if seconds < 10 and seconds != int(seconds):
-        return f"{seconds:.1f}{THIN}s"
-    left = round(seconds)
-    parts: list[str] = []
-    for size, unit in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (1, "s")):
-        if left >= size or (unit == "s" and not parts):
-            parts.append(f"{left // size}{THIN}{unit}")
-            left %= size
-        if parts and (left < size / 24 or len(parts) == 2):
-            break
-    return " ".join(parts)
+duration = wording.duration
 
 
 def clock(seconds: float) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dashboard.cache.retime_change import LONGEST, BadChange, Change, Direction, IntoRange, Jitter
-from dashboard.views.duration_input import BadDuration, parse_duration
+from dashboard.views.duration_input import BadDuration, parse_duration, with_units
 
 DEFAULT_JITTER = "5m"
 DIRECTIONS: tuple[tuple[Direction, str], ...] = (
@@ -37,10 +37,15 @@ class Typed:
 
 
 def typed(fields: Mapping[str, str]) -> Typed:
-    """The fields of a form, or of the address that leads to it: a range where it names one."""
-    low, high = fields.get("low", "").strip(), fields.get("high", "").strip()
+    """The fields of a form, or of the address that leads to it: a range where it names one.
+
+    An address has plain seconds, which are filled in as the hints beside the fields write them.
+    """
+    low, high = (fields.get(name, "").strip() for name in ("low", "high"))
     how = fields.get("how") or ("range" if low or high else "jitter")
     jitter = fields.get("jitter", "").strip() or ("" if "how" in fields else DEFAULT_JITTER)
+    if "how" not in fields:
+        jitter, low, high = (with_units(text) for text in (jitter, low, high))
     return Typed("range" if how == "range" else "jitter", jitter, fields.get("direction", "both"), low, high)
 
 

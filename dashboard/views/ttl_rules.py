@@ -16,7 +16,7 @@ from dashboard.store.operators import Role
 from dashboard.store.ttl_rules import EVERY_CACHE, MOST, Draft, PatternTaken, TooManyRules, TtlRule, UnknownRule
 from dashboard.views.access import change, current_cache, reason, requires
 from dashboard.views.deck import deck
-from dashboard.views.duration_input import BadDuration, parse_duration
+from dashboard.views.duration_input import BadDuration, parse_duration, typed_duration
 from dashboard.views.filters import duration
 from dashboard.views.render import page
 
@@ -25,8 +25,6 @@ blueprint = Blueprint("ttl_rules", __name__, url_prefix="/caches/<cache>/ttl-rul
 REFUSALS = (PatternTaken, TooManyRules, UnknownRule)
 WHY_LIMIT = 300
 """Characters of a rule's reason."""
-
-_UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
 @dataclass(frozen=True)
@@ -97,16 +95,6 @@ def remove(cache: str, rule: int) -> ResponseReturnValue:
     except UnknownRule as error:
         abort(404, error.sentence)
     return _back(cache, f"Removed the rule for {printable(before.pattern)}.")
-
-
-def typed_duration(seconds: float) -> str:
-    """A length of time as it may be typed into a form again: 5400 is "1h 30m"."""
-    parts, left = [], round(seconds)
-    for size, unit in _UNITS:
-        if left >= size:
-            parts.append(f"{left // size}{unit}")
-            left %= size
-    return " ".join(parts) if parts and round(seconds) == seconds else f"{seconds:g}"
 
 
 def _typed(rule: int = 0) -> Form:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.views.duration_input import BadDuration, parse_duration
+from dashboard.views.duration_input import BadDuration, parse_duration, with_units
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,10 @@ def test_it_keeps_to_the_bounds() -> None:
         parse_duration("11d", least=1, most=864_000)
     with pytest.raises(BadDuration):
         parse_duration("0.5", least=1, most=864_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "filled"), [("900", "15m"), ("5400", "1h 30m"), ("0.5", "0.5"), ("10%", "10%"), ("2h", "2h"), ("", "")]
+)
+def test_plain_seconds_are_filled_in_with_their_units(text: str, filled: str) -> None:
+    assert with_units(text) == filled

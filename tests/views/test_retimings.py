@@ -93,12 +93,13 @@ class TestTheForm:
             f"{NEW}?pattern=api:*&type=string&ttl=@1764000000-1764000002&jitter=300&direction=earlier"
         ).text
         assert 'value="api:*"' in text
-        assert 'value="300"' in text
+        assert 'value="5m"' in text
         assert '<option value="@1764000000-1764000002" selected>' in text
         assert '<option value="earlier" selected>' in text
         text = operator.get(f"{NEW}?ttl=none&low=900&high=1800").text
         assert 'value="range" checked' in text
-        assert 'value="1800"' in text
+        assert 'value="15m"' in text
+        assert 'value="30m"' in text
 
     @pytest.mark.parametrize(
         ("fields", "sentence"),

@@ -10,7 +10,7 @@ from dashboard.store import audit, ttl_rules
 from dashboard.store.audit import Entry, Filters
 from dashboard.store.engine import Store
 from dashboard.store.ttl_rules import EVERY_CACHE, MOST, Draft, TtlRule
-from dashboard.views.ttl_rules import typed_duration
+from dashboard.views.duration_input import typed_duration
 from tests.servers import Server
 from tests.views.conftest import post
 
