@@ -61,6 +61,24 @@ def test_a_cliff_is_planned_seen_and_spread(site: Site, cliff: int, open_page: O
     expect(page.locator(".retiming-said")).not_to_contain_text("4\u202f000")
 
 
+@pytest.mark.parametrize("width", [390, 600, 1280])
+def test_no_tile_is_empty_and_what_the_scale_hides_is_said(
+    width: int, site: Site, cliff: int, open_page: OpenPage
+) -> None:
+    path = f"/caches/live/retimings/new?pattern=flood:*&ttl=@{cliff}-{cliff + 1}&jitter=1800&direction=later"
+    page = open_page(path, Role.OPERATOR)
+    page.set_viewport_size({"width": width, "height": 900})
+    _dry_run(page)
+    expect(page.locator(".retiming-low")).to_have_count(1)
+    expect(page.locator(".retiming-low")).to_contain_text("in one second: too low to be seen on this scale")
+    whole = page.locator(".tiles-fill").bounding_box()
+    tiles = [tile.bounding_box() for tile in page.locator(".tiles-fill .tile").all()]
+    assert whole
+    last = tiles[-1]
+    assert last
+    assert abs(last["x"] + last["width"] - whole["x"] - whole["width"]) < 3
+
+
 def test_every_key_and_production_are_both_typed_before_the_button_wakes(open_page: OpenPage) -> None:
     page = open_page("/caches/live/retimings/new?jitter=10%25&direction=earlier", Role.OPERATOR)
     _dry_run(page)
