@@ -18,10 +18,10 @@ from dashboard.cache.calls import Step, Visited
 from dashboard.cache.connect import Cache
 from dashboard.cache.errors import checked
 from dashboard.cache.filtering import seconds_of
-from dashboard.cache.fold import namespace_of
+from dashboard.cache.fold import LONGEST_LOOKED_AT, namespace_of
 from dashboard.cache.scan import scan_command
 from dashboard.cache.slots import slot_of
-from dashboard.cache.sums import NO_TTL, ROW_WIDTH, UNKNOWN, BigSums, Question, RowSums, Sums
+from dashboard.cache.sums import NAMED, NO_TTL, ROW_WIDTH, UNKNOWN, BigSums, Question, RowSums, Sums
 
 EXAMPLE = 200  # bytes of a key's name
 LENGTHS = {b"hash": "HLEN", b"list": "LLEN", b"set": "SCARD", b"zset": "ZCARD", b"stream": "XLEN"}
@@ -161,9 +161,9 @@ class _Adder:
             self._types[kind] += memory
         self._note_oddities(row, key, memory, members)
         if memory > self._biggest:
-            self._largest.append(BigSums(key, kind, memory, pttl, members))
+            self._largest.append(BigSums(key[:NAMED], kind, memory, pttl, members, len(key)))
         for rule, standing in zip(self._question.rules, self._standing, strict=True):
-            if rule.covers(key):
+            if len(key) <= LONGEST_LOOKED_AT and rule.covers(key):
                 standing[("inside", "below", "above", "without").index(rule.place(pttl))] += 1
                 standing[4] = max(standing[4], pttl)
         encoding = more.get((key, "encoding"))

@@ -201,3 +201,6 @@ def translating(name: str) -> Iterator[None]:
         raise
     except (problems.RedisError, problems.RedisClusterException, OSError) as error:
         raise translate(error, name) from error
+    except (ValueError, TypeError, AttributeError, LookupError) as error:
+        # redis-py makes numbers and tables of some answers, and stumbles over what no server should say.
+        raise ServerError(f"{name} answered something that cannot be understood.") from error

@@ -240,6 +240,8 @@ class _Walking(Generic[T]):
         before, place = self._position, self._position.places[name]
         found: T | None = None
         if isinstance(how, CacheError):
+            if isinstance(how, TimedOut | Busy):
+                self._governors[name].failed(ended.at - call.begun)
             self._lose(name, place, how)
         else:
             self._governors[name].measured(ended.at - call.begun, call.count, ended.at, how.held)

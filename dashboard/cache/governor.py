@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 FIRST_COUNT = 100  # a page of keys; the first call cannot know yet what a batch costs
 MOST_COUNT = 20_000  # beyond it a call's cost is all in the keys, so nothing is gained
-LEAST_COUNT = 10
+LEAST_COUNT = 1
+FAILED = 8  # how many times smaller a batch is after one that was not answered in time
 GROWTH = 2.0  # how far one batch may differ from the one before: a single slow call proves little
 AIM = 0.8  # of the time that a call may take: keys differ, and a batch of dear ones should keep within it too
 CREDIT = 0.002  # seconds: how late a call may be and the next one still be sent as if it had been on time
@@ -75,6 +76,14 @@ class Governor:
         ended = time.perf_counter() if ended is None else ended
         began = ended - seconds if self._began is None else self._began
         self.due = began + held / self._budget.share
+
+    def failed(self, seconds: float) -> None:
+        """A call was not answered in so many seconds: it may have held the server for as long as that."""
+        self.calls += 1
+        self.busy += seconds
+        self.longest = max(self.longest, seconds)
+        self.count = max(self.count // FAILED, LEAST_COUNT)
+        self._began = None
 
     def wait(self) -> float:
         """Seconds until the next call keeps the share; what happens meanwhile counts as rest."""

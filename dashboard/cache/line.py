@@ -13,10 +13,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import redis
+from redis._parsers.hiredis import NOT_ENOUGH_DATA
 
 from dashboard.cache.connect import Cache, Node
 
 Command = tuple[Any, ...]
+TRICKLE = 3.0  # times a command's time-out, for the whole of an answer that has begun to come
 
 
 class Line:
@@ -62,10 +64,23 @@ class Line:
                 raise self._failure
             if self.overdue() and not self._connection.can_read(0):
                 raise redis.TimeoutError
-            read = self._connection._parser.read_response
-            replies = [read(disable_decoding=True) for _ in range(self._expected)]
+            replies = [self._reply() for _ in range(self._expected)]
         self._expected = 0
         return replies
+
+    def _reply(self) -> Any:
+        """One reply. A server that lets it trickle has a few times as long as a command may take, not for ever."""
+        parser = self._connection._parser
+        reply = parser._reader.gets(False)
+        while reply is NOT_ENOUGH_DATA:
+            left = self._sent_at + TRICKLE * self._cache.target.timeout - time.monotonic()
+            if left <= 0:
+                raise redis.TimeoutError
+            parser.read_from_socket(timeout=min(left, self._cache.target.timeout))
+            reply = parser._reader.gets(False)
+        if isinstance(reply, redis.ConnectionError):
+            raise reply
+        return reply
 
     def close(self) -> None:
         """Give the connection back, or end it where answers are still to come: they would be taken for others."""

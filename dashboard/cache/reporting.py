@@ -82,14 +82,14 @@ class Reporter:
 def _biggest(strata: Sequence[Stratum]) -> Iterator[BigKey]:
     found = [key for one in strata for key in one.tally.biggest.values()]
     for one in sorted(found, key=lambda one: (-one.memory, one.key))[:MOST_BIGGEST]:
-        name = printable(one.key)
+        name = printable(one.key)  # its first bytes, where it is very long
         yield BigKey(
             name=name[:KEY_CUT],
             type=one.type.decode("ascii", "replace"),
             memory=one.memory,
             ttl=one.pttl / 1000 if one.pttl >= 0 else -1.0,
             members=one.members if one.members >= 0 else None,
-            cut=max(len(name) - KEY_CUT, 0),
+            cut=max(len(name) - KEY_CUT, 0) + one.length - len(one.key),
         )
 
 

@@ -17,6 +17,7 @@ local any_size = size_low == 0 and size_high == 9000000000000000
 local change, first, second = ARGV[10], tonumber(ARGV[11]), ARGV[12]
 local acts, origin = ARGV[14] == '1', tonumber(ARGV[15])
 local LEAST = 1000
+local LONGEST = 315360000000 -- ten years; what lives longer was not meant to expire, and no server takes much more
 
 -- The server seeds alike for every script, so that all batches would be moved alike.
 math.randomseed(tonumber(ARGV[13]))
@@ -27,7 +28,7 @@ local function bounds(pttl)
     if pttl >= first and pttl <= high then return nil end
     return first, high
   end
-  if pttl < 0 then return nil end
+  if pttl < 0 or pttl > LONGEST then return nil end
   local reach = change == 's' and first or math.floor(pttl * first / 100)
   local low = second == 'later' and pttl or math.max(pttl - reach, math.min(pttl, LEAST))
   local high = second == 'earlier' and pttl or pttl + reach

@@ -31,7 +31,8 @@ class Jitter:
     """Move each expiry by a random time of up to `amount`: seconds, or per cent of what the key has left.
 
     Evenly spread over all that is allowed: where the whole way to the earlier side would end before a second from
-    now, over what is left of it, so that no new crowd stands there. Keys without TTL stay without.
+    now, over what is left of it, so that no new crowd stands there. Keys without TTL stay without, and those with
+    more than ten years stay as they are: no server takes much longer TTLs.
     """
 
     amount: float
@@ -48,7 +49,7 @@ class Jitter:
 
     def bounds_ms(self, pttl_ms: int) -> tuple[int, int] | None:
         """Between which TTLs, in milliseconds, the new one is drawn; None where the key is left as it is."""
-        if pttl_ms < 0:
+        if pttl_ms < 0 or pttl_ms > LONGEST * 1000:
             return None
         reach = round(self.amount * 1000) if self.unit == "s" else int(pttl_ms * self.amount / 100)
         low = pttl_ms if self.direction == "later" else max(pttl_ms - reach, min(pttl_ms, LEAST_MS))

@@ -70,7 +70,7 @@ class Selection:
     @property
     def everything(self) -> bool:
         """Whether no key is left out."""
-        return self.pattern == b"*" and not (self.type or self.ttl or self.size)
+        return set(self.pattern) == {0x2A} and not (self.type or self.ttl or self.size)
 
     @property
     def at_instant(self) -> bool:

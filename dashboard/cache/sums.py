@@ -19,6 +19,8 @@ UNKNOWN = b"unknown"
 """The type of keys whose type is not told."""
 NO_TTL = slots.COUNT
 """The slot of keys that never expire."""
+NAMED = 1000
+"""Bytes of a large key's name that are kept."""
 ODDITIES = ("long name", "large value", "one element", "millions of members")
 
 
@@ -64,13 +66,15 @@ class RowSums:
 
 @dataclass(frozen=True)
 class BigSums:
-    """A key among the largest. pttl in ms, -1 none; members -1 where not counted."""
+    """A key among the largest. pttl in ms, -1 none; members -1 where not counted. length: of its name, bytes, of which
+    `key` is the first NAMED."""
 
     key: bytes
     type: bytes
     memory: int
     pttl: int
     members: int
+    length: int
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,9 @@ class Pool:
 
     def _take(self) -> None:
         self._running = {job_id: thread for job_id, thread in self._running.items() if thread.is_alive()}
+        if len(self._running) >= AT_ONCE:
+            # One that was cancelled while its server does not answer is over; its thread keeps nobody waiting.
+            self._running = {job_id: thread for job_id, thread in self._running.items() if self._is_open(job_id)}
         while len(self._running) < AT_ONCE and not self._stop.is_set():
             job = jobs.claim(self._store, self.owner, self._caches.keys())
             if job is None:
@@ -95,6 +98,10 @@ class Pool:
             thread = threading.Thread(target=self._run, args=(job,), name=f"job {job.id}", daemon=True)
             self._running[job.id] = thread
             thread.start()
+
+    def _is_open(self, job_id: int) -> bool:
+        job = jobs.get(self._store, job_id)
+        return job is not None and job.open
 
     def _run(self, job: Job) -> None:
         begun = time.monotonic()

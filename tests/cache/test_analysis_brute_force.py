@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from dashboard.cache import design
 from dashboard.cache.analysis import Options, analyze
 from dashboard.cache.connect import Cache
-from dashboard.cache.fold import namespace_of
+from dashboard.cache.fold import LONGEST_LOOKED_AT, namespace_of
 from dashboard.cache.governor import Budget
 from dashboard.cache.key_token import printable
 from dashboard.cache.report import Report
@@ -122,7 +122,7 @@ def _count(client: redis.Redis) -> Counted:
         found.odd["long name"] += len(key) > design.LONG_NAME
         found.odd["one element"] += kind in LENGTHS and client.execute_command(LENGTHS[kind], key) == 1
         for rule in RULES:
-            if rule.covers(key):
+            if len(key) <= LONGEST_LOOKED_AT and rule.covers(key):
                 found.places[rule.pattern, rule.place(pttl)] += 1
     return found
 

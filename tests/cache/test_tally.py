@@ -200,7 +200,11 @@ def test_the_largest_keys_are_kept_and_each_of_them_once() -> None:
     for _ in range(2):  # SCAN may show a key twice
         for start in range(0, 5000, 100):
             names = [b"k:%d" % n for n in range(start, start + 100)]
-            large = [BigSums(name, b"string", sizes[name], -1, -1) for name in names if sizes[name] > tally.threshold]
+            large = [
+                BigSums(name, b"string", sizes[name], -1, -1, len(name))
+                for name in names
+                if sizes[name] > tally.threshold
+            ]
             tally.add(_sums([(name, sizes[name], NO_TTL) for name in names], largest=large))
     wanted = sorted(sizes.items(), key=lambda one: (-one[1], one[0]))[:MOST_BIGGEST]
     assert {one.key: one.memory for one in tally.biggest.values()} == dict(wanted)

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from dashboard.cache.governor import AIM, MOST_COUNT, Budget, Governor
+from dashboard.cache.governor import AIM, LEAST_COUNT, MOST_COUNT, Budget, Governor
 
 
 def test_a_batch_grows_while_calls_are_cheap_but_only_twofold() -> None:
@@ -22,11 +22,21 @@ def test_a_batch_grows_while_calls_are_cheap_but_only_twofold() -> None:
 def test_a_batch_shrinks_when_a_call_was_dear_but_only_by_half() -> None:
     governor = Governor(Budget(hold_ms=1.0, first_count=8000))
     sizes = []
-    for _ in range(12):
+    for _ in range(20):
         governor.measured(1.0, governor.count)
         sizes.append(governor.count)
     assert sizes[:3] == [4000, 2000, 1000]
-    assert sizes[-1] == 10
+    assert sizes[-1] == LEAST_COUNT
+
+
+def test_a_call_that_was_not_answered_counts_as_cost_and_the_next_is_much_smaller() -> None:
+    governor = Governor(Budget(first_count=800))
+    governor.failed(2.0)
+    assert governor.count == 100
+    assert (governor.calls, governor.busy, governor.longest) == (1, 2.0, 2.0)
+    for _ in range(5):
+        governor.failed(2.0)
+    assert governor.count == LEAST_COUNT
 
 
 def test_a_steady_cost_leads_to_the_time_that_one_call_may_hold() -> None:
