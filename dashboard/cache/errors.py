@@ -157,7 +157,9 @@ def translate(error: Exception, name: str) -> CacheError:
     return _in_its_words(text, name)
 
 
-def _in_its_words(text: str, name: str) -> ServerError:
+def _in_its_words(text: str, name: str) -> CacheError:
+    if "while the cluster is down" in text:  # so it is said to a command within a script
+        return ClusterDown(f"The cluster {name} is down for these keys.")
     # A server quotes the arguments of a command that it does not know, and AUTH's is the password.
     words = text.partition(", with args beginning with")[0][:REPLY_LIMIT]
     if "unknown command" in words.lower() or "unknown subcommand" in words.lower():
@@ -201,6 +203,6 @@ def translating(name: str) -> Iterator[None]:
         raise
     except (problems.RedisError, problems.RedisClusterException, OSError) as error:
         raise translate(error, name) from error
-    except (ValueError, TypeError, AttributeError, LookupError) as error:
+    except (ValueError, TypeError, AttributeError, IndexError) as error:
         # redis-py makes numbers and tables of some answers, and stumbles over what no server should say.
         raise ServerError(f"{name} answered something that cannot be understood.") from error

@@ -151,6 +151,8 @@ def test_only_what_a_server_or_a_socket_did_is_translated() -> None:
     assert caught.value is own
     with pytest.raises(KeyError), translating("shop"):
         raise KeyError
+    with pytest.raises(errors.ServerError, match="cannot be understood"), translating("shop"):
+        int("redis-py makes a number of DBSIZE's answer")
     with pytest.raises(errors.TimedOut) as timed_out, translating("shop"):
         raise problems.TimeoutError("read")
     assert isinstance(timed_out.value.__cause__, problems.TimeoutError)

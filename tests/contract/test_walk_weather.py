@@ -130,7 +130,7 @@ def test_a_primary_that_is_killed_is_followed_by_its_replica() -> None:
     assert last.report.memory is not None
     assert last.report.memory.exact
     # The cluster is down for a moment, which is no reason to go on with what takes several times as long.
-    assert last.report.method == "script"
+    assert last.report.method == "script", last.report.notes
 
 
 def test_a_primary_that_is_killed_without_a_replica_is_told_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,7 +254,7 @@ def test_a_server_that_runs_somebodys_script_is_gone_on_with() -> None:
             script.join(10)
     assert last.progress.complete, last.progress.lost
     assert last.report.keys == exactly(SOME)
-    assert last.report.method == "script"
+    assert last.report.method == "script", last.report.notes
 
 
 def _endless_script(server: Server) -> None:
@@ -410,7 +410,7 @@ def test_replicas_are_asked_in_place_of_a_clusters_primaries() -> None:
             assert _calls(replica)["memory|usage"] > 0
     assert last.progress.complete, last.progress.lost
     assert last.report.keys == exactly(SOME)
-    assert last.report.method == "script"
+    assert last.report.method == "script", last.report.notes
     assert any("Counted on replicas" in note for note in last.report.notes)
 
 
