@@ -315,7 +315,7 @@ class TestNamespaces:
     def test_heads_name_their_unit(self, viewer: FlaskClient, store: Store) -> None:
         keep(store, snapshot())
         assert "No TTL, keys" in section(shown(viewer), "namespaces-ttl")
-        assert "No TTL, bytes" in section(shown(viewer, "/caches/main/memory"), "namespaces")
+        assert "No\u00a0TTL, bytes" in section(shown(viewer, "/caches/main/memory"), "namespaces")
 
     def test_those_that_are_not_listed_are_counted(self, viewer: FlaskClient, store: Store) -> None:
         made = snapshot()
