@@ -10,7 +10,7 @@ MOST_COUNT = 20_000  # beyond it a call's cost is all in the keys, so nothing is
 LEAST_COUNT = 1
 FAILED = 8  # how many times smaller a batch is after one that was not answered in time
 GROWTH = 2.0  # how far one batch may differ from the one before: a single slow call proves little
-AIM = 0.8  # of the time that a call may take: keys differ, and a batch of dear ones should keep within it too
+AIM = 0.7  # of the time that a call may take: keys differ, and a batch of dear ones should keep within it too
 CREDIT = 0.002  # seconds: how late a call may be and the next one still be sent as if it had been on time
 FORGETTING = 0.3  # how much the last call tells of what a key costs, where it was cheaper than those before
 
