@@ -19,7 +19,7 @@ from dashboard.cache.connect import Cache
 from dashboard.cache.errors import checked
 from dashboard.cache.filtering import seconds_of
 from dashboard.cache.fold import LONGEST_LOOKED_AT, namespace_of
-from dashboard.cache.scan import scan_command
+from dashboard.cache.scan import examined_by, scan_command
 from dashboard.cache.slots import slot_of
 from dashboard.cache.sums import NAMED, NO_TTL, ROW_WIDTH, UNKNOWN, BigSums, Question, RowSums, Sums
 
@@ -32,10 +32,9 @@ def batch_by_pipelines(
 ) -> Step[Sums]:
     """SCAN, a pipeline of what is asked of each key, and one of what is asked of some. Raises CacheError."""
     selection = question.selection
-    whole = selection.pattern == b"*" and not selection.type
     (reply,) = yield [tuple(scan_command(selection, cursor, count))]
     following, keys = checked(reply, cache.name)
-    examined = len(keys) if whole or not int(following) else max(count, len(keys))
+    examined = examined_by(selection, int(following), count, len(keys))
     replies = iter((yield [("TIME",), *(words for key in keys for words in _first(question, key))]))
     adder = _Adder(question, origin_ms, _now_ms(next(replies)), biggest)
     taken: list[tuple[bytes, bytes, int, int]] = []

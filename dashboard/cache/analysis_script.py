@@ -14,6 +14,7 @@ from dashboard.cache.calls import Step, Visited
 from dashboard.cache.connect import Cache
 from dashboard.cache.errors import checked
 from dashboard.cache.fold import namespace_of
+from dashboard.cache.scan import examined_by
 from dashboard.cache.sums import BigSums, Question, RowSums, Sums
 
 _SCRIPT = scripts.load("clock.lua", "analysis.lua")
@@ -30,7 +31,6 @@ def batch_by_script(
     biggest: keys of more bytes are named. Raises CacheError.
     """
     selection = question.selection
-    whole = selection.pattern == b"*" and not selection.type
     command_and_arguments = (
         command,
         _SCRIPT,
@@ -55,7 +55,7 @@ def batch_by_script(
     (reply,) = yield [command_and_arguments]
     checked(reply, cache.name)
     following, visited = int(reply[0]), int(reply[1])
-    examined = visited if whole or not following else max(count, visited)
+    examined = examined_by(selection, following, count, visited)
     return Visited(following, examined, _sums(reply, examined, question.separator), scripts.held(reply[-1]))
 
 

@@ -27,6 +27,7 @@ from dashboard.cache.retime_plain import batch_by_commands
 from dashboard.cache.retime_script import batch_by_script
 from dashboard.cache.retime_tally import Done, Plan, Tally, done_of, plan_of
 from dashboard.cache.retime_task import Batch, Task
+from dashboard.cache.scan import examined_by
 from dashboard.cache.selection import Selection
 from dashboard.cache.values_script import scripting
 from dashboard.cache.watch import Limits
@@ -142,9 +143,7 @@ class _Walk:
                 self._errors[node.name] = batch.error
         if batch.error is not None:
             raise batch.error
-        # A call visits COUNT keys and at most a bucket more; the last one visits what is left.
-        whole = self._task.selection.pattern == b"*" and not self._task.selection.type
-        examined = batch.scanned if whole or not batch.cursor else max(count, batch.scanned)
+        examined = examined_by(self._task.selection, batch.cursor, count, batch.scanned)
         return Visited(batch.cursor, examined, None, batch.held)
 
     def _batch(self, node: Node, cursor: int, count: int) -> Batch:

@@ -16,3 +16,13 @@ def scan_command(selection: Selection, cursor: int, count: int) -> list[Any]:
     if selection.type:
         command += ["TYPE", selection.type]
     return command
+
+
+def examined_by(selection: Selection, following: int, count: int, given: int) -> int:
+    """How many keys one call examined that gave `given` of them, and the cursor `following`.
+
+    A call visits COUNT keys and at most a bucket more; how many exactly is seen only where none is left out, and the
+    last call visits fewer.
+    """
+    none_left_out = selection.pattern == b"*" and not selection.type
+    return given if none_left_out or not following else max(count, given)

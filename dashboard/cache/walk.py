@@ -16,7 +16,7 @@ from dashboard.cache.filtering import meets, needs_look
 from dashboard.cache.govern import Batch, govern
 from dashboard.cache.governor import MOST_COUNT, Budget
 from dashboard.cache.position import Place, Position
-from dashboard.cache.scan import scan_command
+from dashboard.cache.scan import examined_by, scan_command
 from dashboard.cache.selection import Selection
 
 __all__ = ["MOST_COUNT", "Batch", "Budget", "Place", "Position", "scan_command", "walk"]
@@ -34,13 +34,11 @@ def walk(
     batch (without keys) that says so, and the walk goes on with the others. Raises CacheError where
     the cache as a whole cannot be reached.
     """
-    whole = selection.pattern == b"*" and not selection.type
 
     def visit(node: Node, cursor: int, count: int) -> Step[Keys]:
         (reply,) = yield [tuple(scan_command(selection, cursor, count))]
         following, found = checked(reply, cache.name)
-        # A call visits COUNT keys and at most a bucket more; how many exactly is seen only where none is left out.
-        examined = len(found) if whole or not int(following) else max(count, len(found))
+        examined = examined_by(selection, int(following), count, len(found))
         keys = tuple(found)
         if keys and needs_look(selection):
             keys = meets(cache, node, selection, keys)
