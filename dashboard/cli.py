@@ -26,8 +26,12 @@ class _Verbs(click.Group):
         "analyze": "dashboard.cli_analyze:analyze_command",
         "audit": "dashboard.cli_audit:audit_group",
         "config": "dashboard.cli_config:config_group",
+        "export": "dashboard.cli_export:export_command",
+        "invalidate": "dashboard.cli_invalidate:invalidate_command",
         "keys": "dashboard.cli_keys:keys_command",
         "operator": "dashboard.cli_operators:operator_group",
+        "policy": "dashboard.cli_policy:policy_group",
+        "undo": "dashboard.cli_undo:undo_command",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -15,13 +15,13 @@ from dashboard.cache.analysis import Options, analyze
 from dashboard.cache.connect import Cache
 from dashboard.cache.design import design_findings
 from dashboard.cache.errors import CacheError
-from dashboard.cache.progress import Progress
 from dashboard.cache.report import Snapshot
 from dashboard.cache.rules import Rule
 from dashboard.cache.selection import Selection
 from dashboard.cache.walk import Budget
 from dashboard.cache.watch import Limits
 from dashboard.cli_cache import chosen, selected, selecting
+from dashboard.cli_line import Line, in_a_line
 from dashboard.settings import Settings, load_settings, prepare_data_folder
 from dashboard.store import ttl_rules
 from dashboard.store.engine import open_store
@@ -90,12 +90,12 @@ def analyze_command(
 
 def _run(cache: Cache, selection: Selection, options: Options) -> Outcome:
     """Drive the analysis to its end or to Ctrl-C. Raises CacheError where nothing was seen at all."""
-    line = _Line()
+    line = Line()
     last: Snapshot | None = None
     try:
         with closing(line), closing(_analysis(cache, selection, options)) as running:
             for last in running:
-                line.show(last.progress)
+                line.show(in_a_line(last.progress))
     except KeyboardInterrupt:
         return Outcome(last, "Stopped by Ctrl-C.", INTERRUPTED)
     except CacheError as error:
@@ -144,32 +144,3 @@ def _rules(settings: Settings, cache: str) -> tuple[Rule, ...]:
     with closing(open_store(settings.database)) as store:
         found = ttl_rules.for_cache(store, cache)
     return tuple(Rule(one.pattern, one.low, one.high, one.reason, one.id) for one in found)
-
-
-class _Line:
-    """How far it is, on one line of the terminal that is written over; nothing where stderr is no terminal."""
-
-    def __init__(self) -> None:
-        self._drawn = False
-        self._wanted = sys.stderr.isatty()
-
-    def show(self, progress: Progress) -> None:
-        if self._wanted:
-            click.echo(f"\r\033[K{in_a_line(progress)}", err=True, nl=False)
-            self._drawn = True
-
-    def close(self) -> None:
-        """Leave the terminal as it was."""
-        if self._drawn:
-            click.echo("\r\033[K", err=True, nl=False)
-            self._drawn = False
-
-
-def in_a_line(progress: Progress) -> str:
-    """`412,000 of 1,000,000 keys, 41 %, 480,000/s, 2 s left, the server was held 48 % of the time`."""
-    left = "" if progress.left is None else f", {progress.left:.0f} s left"
-    held = progress.busy / progress.elapsed / max(progress.primaries, 1) if progress.elapsed > 0 else 0.0
-    return (
-        f"{progress.examined:,} of {progress.total:,} keys, {progress.share:.0%}, {progress.rate:,.0f}/s{left}, "
-        f"held the server for {held:.0%} of the time"
-    )

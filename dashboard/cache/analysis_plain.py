@@ -28,13 +28,27 @@ LENGTHS = {b"hash": "HLEN", b"list": "LLEN", b"set": "SCARD", b"zset": "ZCARD", 
 
 
 def batch_by_pipelines(
-    cache: Cache, question: Question, cursor: int, count: int, *, origin_ms: int, biggest: int
+    cache: Cache,
+    question: Question,
+    cursor: int,
+    count: int,
+    *,
+    origin_ms: int,
+    biggest: int,
+    listed: tuple[int, Sequence[bytes]] | None = None,
 ) -> Step[Sums]:
-    """SCAN, a pipeline of what is asked of each key, and one of what is asked of some. Raises CacheError."""
+    """SCAN, a pipeline of what is asked of each key, and one of what is asked of some. Raises CacheError.
+
+    listed: the next cursor and keys of a list, instead of SCAN.
+    """
     selection = question.selection
-    (reply,) = yield [tuple(scan_command(selection, cursor, count))]
-    following, keys = checked(reply, cache.name)
-    examined = examined_by(selection, int(following), count, len(keys))
+    if listed is None:
+        (reply,) = yield [tuple(scan_command(selection, cursor, count))]
+        following, keys = checked(reply, cache.name)
+        examined = examined_by(selection, int(following), count, len(keys))
+    else:
+        following, keys = listed
+        examined = len(keys)
     replies = iter((yield [("TIME",), *(words for key in keys for words in _first(question, key))]))
     adder = _Adder(question, origin_ms, _now_ms(next(replies)), biggest)
     taken: list[tuple[bytes, bytes, int, int]] = []
@@ -44,7 +58,7 @@ def batch_by_pipelines(
             adder.refused += 1
         elif pttl == -2 or kind == b"none" or memory is None:
             adder.gone += 1
-        elif adder.wants(int(pttl), int(memory)):
+        elif adder.wants(int(pttl), int(memory)) and (listed is None or selection.takes_type(kind.decode("latin-1"))):
             taken.append((key, kind, int(pttl), int(memory)))
     asked, words = _second(question, taken)
     told = (yield words) if words else []
@@ -62,7 +76,7 @@ def _now_ms(reply: Any) -> int:
 
 def _first(question: Question, key: bytes) -> list[tuple[Any, ...]]:
     words: list[tuple[Any, ...]] = []
-    if question.types and not question.selection.type:
+    if _asks_type(question):
         words.append(("TYPE", key))
     if question.ttls:
         words.append(("PTTL", key))
@@ -71,10 +85,15 @@ def _first(question: Question, key: bytes) -> list[tuple[Any, ...]]:
     return words
 
 
+def _asks_type(question: Question) -> bool:
+    """SCAN has judged it where it filters by type; nothing has judged a list."""
+    return question.types and (not question.selection.type or question.selection.keys is not None)
+
+
 def _asked(question: Question) -> tuple[tuple[bool, Any], ...]:
     """For type, TTL and memory: whether a reply comes, and what to take where none does."""
     kind = question.selection.type.encode()
-    return (question.types and not kind, kind or UNKNOWN), (question.ttls, -1), (question.memory, 0)
+    return (_asks_type(question), kind or UNKNOWN), (question.ttls, -1), (question.memory, 0)
 
 
 def _refused(cache: Cache, *replies: Any) -> bool:

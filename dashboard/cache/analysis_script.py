@@ -37,7 +37,7 @@ def batch_by_script(
         0,
         cursor,
         count,
-        b"" if selection.pattern == b"*" else selection.pattern,
+        b"" if selection.glob == b"*" else selection.glob,
         selection.type,
         question.separator,
         origin_ms,

@@ -72,6 +72,9 @@ def _questions(key: bytes) -> dict[str, tuple[object, ...]]:
         "UNLINK": ("UNLINK", key),
         "DEL": ("DEL", key),
         "PEXPIRE": ("PEXPIRE", key, "1"),
+        "DUMP": ("DUMP", key),
+        "RESTORE": ("RESTORE", key, "0", "this is no dump"),
+        "PUBLISH": ("PUBLISH", key, ""),
         "PERSIST": ("PERSIST", key),
         "EVAL": ("EVAL", "return 1", "0"),
         "EVAL_RO": ("EVAL_RO", "return 1", "0"),
@@ -80,6 +83,7 @@ def _questions(key: bytes) -> dict[str, tuple[object, ...]]:
         "CLIENT": ("CLIENT", "ID"),
         "CLIENT NO-TOUCH": ("CLIENT", "NO-TOUCH", "ON"),
         "LATENCY": ("LATENCY", "LATEST"),
+        "LATENCY HISTOGRAM": ("LATENCY", "HISTOGRAM", "cachedeck-probe"),
         "SLOWLOG": ("SLOWLOG", "LEN"),
         "SUBSCRIBE": ("SUBSCRIBE", key),
         "UNSUBSCRIBE": ("UNSUBSCRIBE", key),
@@ -120,8 +124,8 @@ def _reason(reply: object) -> str:
         raise reply
     text = str(reply).lower()
     if isinstance(reply, NoPermissionError):
-        # A user that may run the command but not on our invented key is allowed to run it.
-        return "" if "key" in text and "command" not in text else NOT_ALLOWED
+        # A user that may run the command but not on our invented key (or channel) is allowed to run it.
+        return "" if ("key" in text or "channel" in text) and "command" not in text else NOT_ALLOWED
     if (
         text.startswith(("unknown command", "unknown subcommand", "err unknown command"))
         or "unknown subcommand" in text

@@ -6,6 +6,7 @@ cache declared read-only, stands in clients.py.
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -83,10 +84,12 @@ class Cache:
     def primaries(self, *, fresh: bool = False) -> tuple[Node, ...]:
         """Every primary, in a stable order. A cluster's picture is renewed when older than 10 s (1 round trip).
 
-        fresh: renew it in any case, because a primary has just failed.
+        fresh: renew it in any case, because a primary has just failed; sentinels are asked for theirs again.
         """
         client = self.client
         if not isinstance(client, RedisCluster):
+            if fresh and self.target.kind == "sentinel":
+                client.connection_pool.disconnect(inuse_connections=False)
             return (Node(self._single_name(), client),)
         if fresh or time.monotonic() - self._topology_at > TOPOLOGY_SECONDS:
             self._look_at_the_cluster_again(client)
@@ -99,6 +102,20 @@ class Cache:
         self._topology_at = time.monotonic()
         with suppress(RedisError, OSError, IndexError):  # IndexError: redis-py's, for a cluster without any slot
             client.nodes_manager.initialize(additional_startup_nodes_info=list(entries))
+
+    def partition(self) -> str:
+        """Which slots of a cluster are together on one primary, whichever that is, as a checksum; "" for no cluster.
+
+        It stays the same when a replica takes over, and changes when slots move. One round trip.
+        """
+        client = self.client
+        if not isinstance(client, RedisCluster):
+            return ""
+        self._look_at_the_cluster_again(client)
+        slots: dict[str, list[int]] = {}
+        for slot, nodes in sorted(client.nodes_manager.slots_cache.items()):
+            slots.setdefault(str(nodes[0].name), []).append(slot)
+        return hashlib.sha256(repr(sorted(slots.values())).encode()).hexdigest()[:16]
 
     def replica(self, host: str, port: int) -> Node:
         """The replica at an address that its primary tells, reached as the primary is; connects when it is used."""

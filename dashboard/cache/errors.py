@@ -84,6 +84,12 @@ class ClusterDown(CacheError):
     advice = "Some hash slots have no primary. Look at CLUSTER NODES; keys of the other slots may still be served."
 
 
+class TooMany(CacheError):
+    """An invalidation stopped by itself: there are more keys than it was planned and allowed for."""
+
+    advice = "Make a new plan: it says how many there are now, and asks again whether that may be."
+
+
 class Strained(CacheError):
     """A long walk ended by itself because the server's latency or memory got worse (watch.py)."""
 
@@ -116,6 +122,8 @@ _BY_PREFIX: tuple[tuple[str, type[CacheError], str], ...] = (
 
 # What redis-py has a class for; of a reply's first word, which it strips, older releases leave only the class.
 _BY_CLASS: tuple[tuple[type[Exception], type[CacheError], str], ...] = (
+    # Who was sent on is told so only where that led nowhere.
+    (problems.AskError, ClusterDown, "The cluster {name} is moving these keys between its nodes."),
     (problems.MasterDownError, Unreachable, "{name} has lost its link to the primary and serves no stale data."),
     (problems.ClusterDownError, ClusterDown, "The cluster {name} is down for these keys."),
     (problems.SlotNotCoveredError, ClusterDown, "No primary of the cluster {name} serves this key's slot."),
@@ -182,6 +190,8 @@ def _of_cluster(error: Exception, name: str) -> CacheError:
 def _denied(text: str, name: str) -> Denied:
     found = re.search(r"run the '([^']+)' command|command '([^']+)'", text)
     command = (found.group(1) or found.group(2)).replace("|", " ").upper() if found else ""
+    if "channel" in text and not command:
+        return Denied(f"Cachedeck's user on {name} has no permission for this channel.")
     if "key" in text and not command:
         return Denied(f"Cachedeck's user on {name} has no permission for this key.")
     return Denied(f"Cachedeck's user on {name} may not run {command or 'this command'}.", command)

@@ -69,6 +69,19 @@ def count_from_sample(hits: float, sample: int, population: int, effect: float =
     return Estimate(share * population, low * population, high * population)
 
 
+def share_from_sample(hits: float, sample: float) -> Estimate:
+    """The share, 0 to 1, of a population without end that has a property which `hits` of `sample` have (Wilson)."""
+    if sample <= 0:
+        return Estimate(0.0, 0.0, 1.0)
+    z_squared = Z_95**2
+    share = min(hits / sample, 1.0)
+    centre = (share + z_squared / (2 * sample)) / (1 + z_squared / sample)
+    half = math.sqrt(z_squared * (share * (1 - share) / sample + z_squared / (4 * sample**2)))
+    half /= 1 + z_squared / sample
+    # At the ends rounding would leave the share a hair outside.
+    return Estimate(share, max(min(centre - half, share), 0.0), min(max(centre + half, share), 1.0))
+
+
 class Usual(NamedTuple):
     """What the members of a whole sample are like: their mean, and their variance as a multiple of its square."""
 

@@ -1,31 +1,93 @@
 """What a cache operator wants to read first, in words, the worst on top. Pure.
 
-Each topic has its checks in a file of its own (findings_memory, _traffic, _state); a check takes a
-Picture and yields the findings it has. While samples are stale nothing is said about them: a
-sentence about memory that was true a minute ago is worse than none.
+Each topic has its rules in a file of its own; a rule's check takes a Picture and yields the findings it has. While
+samples are stale nothing is said about them: a sentence about memory that was true a minute ago is worse than none.
+docs/findings.md lists the rules.
 """
 
 from __future__ import annotations
 
-from dashboard.cache import findings_memory, findings_state, findings_traffic
-from dashboard.cache.picture import Finding, Level, Picture, Span, picture
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 
-__all__ = ["LEVELS", "Finding", "Level", "Picture", "Span", "answer", "findings", "picture"]
+from dashboard.cache import (
+    findings_buffers,
+    findings_eviction,
+    findings_memory,
+    findings_resident,
+    findings_settings,
+    findings_state,
+    findings_traffic,
+)
+from dashboard.cache.finding_rules import Rule
+from dashboard.cache.picture import LEVELS, Finding, Level, Picture, Span, picture
 
-LEVELS: tuple[Level, ...] = ("critical", "warning", "ok", "info")
-CHECKS = (*findings_state.CHECKS, *findings_memory.CHECKS, *findings_traffic.CHECKS)
+__all__ = [
+    "BY_ID",
+    "LEVELS",
+    "RULES",
+    "Finding",
+    "Level",
+    "Picture",
+    "Said",
+    "Span",
+    "answer",
+    "apart",
+    "findings",
+    "picture",
+]
+
+RULES: tuple[Rule, ...] = (
+    *findings_state.RULES,
+    *findings_settings.RULES,
+    *findings_memory.RULES,
+    *findings_resident.RULES,
+    *findings_eviction.RULES,
+    *findings_traffic.RULES,
+    *findings_buffers.RULES,
+)
+BY_ID = {rule.id: rule for rule in RULES}
+WITHOUT_SAMPLES = frozenset({"no-samples", "trial-stuck", "trial-overdue"})
+"""Rules that go by something else than samples, and so have something to say while these are stale."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """Findings apart: those that somebody wants to hear of, never empty, and those that were silenced."""
+
+    heard: tuple[Finding, ...]
+    silenced: tuple[Finding, ...] = ()
 
 
 def findings(seen: Picture) -> tuple[Finding, ...]:
-    """Everything worth saying, by level, within a level in the order of the checks. Never empty."""
-    if seen.stale:
-        return tuple(findings_state.stale(seen))
-    found = [finding for check in CHECKS for finding in check(seen)]
+    """Everything worth saying, by level, within a level in the order of the rules. Never empty."""
+    rules = [rule for rule in RULES if not seen.stale or rule.id in WITHOUT_SAMPLES]
+    found = [replace(finding, rule=rule.id, topic=rule.topic) for rule in rules for finding in rule.check(seen)]
     return tuple(sorted(found, key=lambda finding: LEVELS.index(finding.level)))
 
 
-def answer(found: tuple[Finding, ...]) -> str:
-    """The one sentence on top of the page: how many things want attention, or that none does."""
+def apart(found: Iterable[Finding], silenced: Collection[str]) -> Said:
+    """What is heard, and what is not because its rule is among `silenced`."""
+    found = tuple(found)
+    heard = tuple(one for one in found if one.rule not in silenced)
+    return Said(heard or (Finding("ok", "Nothing else to say."),), tuple(one for one in found if one.rule in silenced))
+
+
+def answer(said: Said | tuple[Finding, ...]) -> str:
+    """The one sentence on top of the page: how many things want attention, or that none does.
+
+    What was silenced is not counted; what is critical of it is mentioned all the same.
+    """
+    if not isinstance(said, Said):
+        said = Said(said)
+    quiet = sum(one.level == "critical" for one in said.silenced)
+    if quiet:
+        aside = f" {quiet} critical {'finding is' if quiet == 1 else 'findings are'} silenced."
+        return _counted(said.heard) + aside
+    return _counted(said.heard)
+
+
+def _counted(found: tuple[Finding, ...]) -> str:
     critical = sum(finding.level == "critical" for finding in found)
     warnings = sum(finding.level == "warning" for finding in found)
     if critical:

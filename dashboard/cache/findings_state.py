@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dashboard.cache.picture import WINDOW_SECONDS, Finding, Picture
+from dashboard.cache.finding_rules import CONF, INFO, OWN, Rule
+from dashboard.cache.picture import STALE_PERIODS, WINDOW_SECONDS, Finding, Picture, Span
 from dashboard.cache.wording import number_of, percent, span
 
 # min-replicas-max-lag is 10 s by default: a replica further behind no longer counts as a good one.
@@ -63,17 +64,23 @@ def restarted(picture: Picture) -> Iterator[Finding]:
         )
 
 
-def replication(picture: Picture) -> Iterator[Finding]:
-    replicas = [one for one in picture.fresh if not one.latest.values.get("primary", 1.0)]
-    cut = [one for one in replicas if not one.latest.values.get("primary_link", 1.0)]
+def link_down(picture: Picture) -> Iterator[Finding]:
+    cut = [one for one in _replicas(picture) if not one.latest.values.get("primary_link", 1.0)]
     if cut:
         yield Finding(
             "critical",
             f"The link to the primary is down{picture.where(cut)}: this replica serves old data.",
             "Look at master_host in INFO replication, the network between, and the replica's log.",
         )
-    elif replicas:
+
+
+def is_replica(picture: Picture) -> Iterator[Finding]:
+    replicas = _replicas(picture)
+    if replicas and all(one.latest.values.get("primary_link", 1.0) for one in replicas):
         yield Finding("info", f"This address is a replica{picture.where(replicas)}: figures are its own, writes fail.")
+
+
+def not_in_sync(picture: Picture) -> Iterator[Finding]:
     missing = [one for one in picture.fresh if one.latest.get("replicas_online") < one.latest.get("connected_slaves")]
     if missing:
         away = sum(one.latest.get("connected_slaves") - one.latest.get("replicas_online") for one in missing)
@@ -82,6 +89,9 @@ def replication(picture: Picture) -> Iterator[Finding]:
             f"{number_of(away, 'replica')} not in sync{picture.where(missing)} (state other than online).",
             "A full synchronisation may be under way; if it repeats, enlarge repl-backlog-size.",
         )
+
+
+def replica_late(picture: Picture) -> Iterator[Finding]:
     late = [one for one in picture.fresh if one.latest.get("replica_lag") > LAG_SECONDS]
     if late:
         lag = max(one.latest.get("replica_lag") for one in late)
@@ -92,7 +102,7 @@ def replication(picture: Picture) -> Iterator[Finding]:
         )
 
 
-def persistence(picture: Picture) -> Iterator[Finding]:
+def snapshot_failed(picture: Picture) -> Iterator[Finding]:
     failed = [one for one in picture.fresh if not one.latest.values.get("rdb_ok", 1.0)]
     if failed:
         yield Finding(
@@ -101,6 +111,9 @@ def persistence(picture: Picture) -> Iterator[Finding]:
             "writes are refused with MISCONF while stop-writes-on-bgsave-error is on.",
             'Its log says why: a full disk, or no memory to fork. A mere cache needs no snapshots (save "").',
         )
+
+
+def append_file_failed(picture: Picture) -> Iterator[Finding]:
     append = [one for one in picture.fresh if not one.latest.values.get("aof_ok", 1.0)]
     if append:
         yield Finding(
@@ -120,7 +133,37 @@ def denied(picture: Picture) -> Iterator[Finding]:
         )
 
 
-CHECKS = (silent, loading, restarted, replication, persistence, denied)
+RULES = (
+    Rule(
+        "no-samples",
+        "state",
+        "No fresh samples, and what a look at the server says.",
+        f"none for {STALE_PERIODS} sampling periods",
+        OWN,
+        stale,
+    ),
+    Rule("no-answer", "state", "A primary does not answer while others do.", "as no-samples", OWN, silent),
+    Rule("loading", "state", "The data set is being loaded.", "any", INFO, loading),
+    Rule("restarted", "state", "The server started lately.", f"less than {span(WINDOW_SECONDS)} ago", OWN, restarted),
+    Rule("link-down", "state", "A replica has lost its primary.", "any", INFO, link_down),
+    Rule("is-replica", "state", "The address is that of a replica.", "any", INFO, is_replica),
+    Rule("replica-not-in-sync", "state", "A replica is connected and not online.", "any", INFO, not_in_sync),
+    Rule(
+        "replica-late",
+        "state",
+        "A replica acknowledges late.",
+        f"more than {span(LAG_SECONDS)} (min-replicas-max-lag)",
+        CONF,
+        replica_late,
+    ),
+    Rule("snapshot-failed", "state", "The last RDB snapshot failed.", "any", INFO, snapshot_failed),
+    Rule("append-file-failed", "state", "The append-only file was not written.", "any", INFO, append_file_failed),
+    Rule("denied", "state", "Commands are denied to Cachedeck.", "any", OWN, denied),
+)
+
+
+def _replicas(picture: Picture) -> list[Span]:
+    return [one for one in picture.fresh if not one.latest.values.get("primary", 1.0)]
 
 
 def _reasons(picture: Picture) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dashboard.cache.picture import Finding, Level, Picture, Span, window
+from dashboard.cache.finding_rules import CLIENTS, CONF, INFO, OWN, Rule
+from dashboard.cache.picture import WINDOW_SECONDS, Finding, Picture, Span, window
+from dashboard.cache.rates import Rates
 from dashboard.cache.wording import count, number_of, percent, span
 
-# Below 80 % a cache answers every fifth read or more from behind it: the usual alarm line of
-# vendors' guides (Redis Enterprise and Datadog both name 0.8).
+# Below 80 % a cache answers every fifth read or more from behind it: the usual alarm line of guides.
 LOW_HIT_RATIO = 0.8
 # A ratio of fewer reads than this jumps about by points from one window to the next.
 ENOUGH_READS = 100
@@ -21,27 +22,53 @@ MANY_CLIENTS = 0.9
 BUSY_THREAD = 0.9
 # INFO costs the server about 0.1 ms; a hundred milliseconds are a stall or a bad network.
 SLOW_ANSWER_SECONDS = 0.1
+# The server's own idea of slow: slowlog-log-slower-than is 10 ms by default.
+SLOW_COMMANDS_MS = 10.0
 
 
 def hit_ratio(picture: Picture) -> Iterator[Finding]:
+    """What it is, while there is nothing wrong with it."""
     recent = picture.recent
     if recent is None:
         return
     ratio = recent.hit_ratio
-    lately = "since the restart" if recent.restarted else f"over the last {window(recent)}"
     if ratio is None or recent.reads < ENOUGH_READS:
-        yield Finding("info", f"Too few reads {lately} for a hit ratio ({count(recent.reads)}).")
+        yield Finding("info", f"Too few reads {_lately(recent)} for a hit ratio ({count(recent.reads)}).")
         return
     trend, fall = _trend(picture, ratio)
-    level: Level = "warning" if ratio < LOW_HIT_RATIO or fall >= FALLING_POINTS else "ok"
-    advice = ""
-    if level == "warning":
-        advice = "Misses go to the source behind. Look for evictions, short TTLs, keys that are never written."
-    yield Finding(level, f"Hit ratio {percent(ratio)} {lately}{trend}.", advice)
+    if ratio >= LOW_HIT_RATIO and fall < FALLING_POINTS:
+        yield Finding("ok", f"Hit ratio {percent(ratio)} {_lately(recent)}{trend}.")
 
 
-def connections(picture: Picture) -> Iterator[Finding]:
-    refused = [one for one in picture.fresh if one.recent and one.recent.change.get("rejected_connections", 0) > 0]
+def hit_ratio_low(picture: Picture) -> Iterator[Finding]:
+    recent, ratio = picture.recent, _ratio(picture)
+    if recent is not None and ratio is not None and ratio < LOW_HIT_RATIO:
+        trend, fall = _trend(picture, ratio)
+        yield Finding(
+            "warning",
+            f"Hit ratio {percent(ratio)} {_lately(recent)}{trend if fall < FALLING_POINTS else ''}.",
+            "Misses go to the source behind. Look for evictions, short TTLs, keys that are never written.",
+            "statistics",
+        )
+
+
+def hit_ratio_falling(picture: Picture) -> Iterator[Finding]:
+    before, ratio = picture.earlier, _ratio(picture)
+    if ratio is None or before is None or before.hit_ratio is None or picture.recent is None:
+        return
+    _, fall = _trend(picture, ratio)
+    if fall >= FALLING_POINTS:
+        yield Finding(
+            "warning",
+            f"The hit ratio fell from {percent(before.hit_ratio)} in the {window(before)} before "
+            f"to {percent(ratio)} {_lately(picture.recent)}.",
+            "Look at what has changed: evictions, a release that reads other keys, keys that expired together.",
+            "statistics",
+        )
+
+
+def connections_refused(picture: Picture) -> Iterator[Finding]:
+    refused = _refused(picture)
     if refused:
         amount = sum(one.recent.change["rejected_connections"] for one in refused if one.recent)
         yield Finding(
@@ -50,9 +77,11 @@ def connections(picture: Picture) -> Iterator[Finding]:
             f"maxclients ({count(refused[0].latest.get('maxclients'))}) was reached.",
             "Use connection pools in the clients, or raise maxclients and the limit of open files.",
         )
-        return
+
+
+def connections_many(picture: Picture) -> Iterator[Finding]:
     crowded = [one for one in picture.fresh if _crowd(one) >= MANY_CLIENTS]
-    if crowded:
+    if crowded and not _refused(picture):
         worst = max(crowded, key=_crowd)
         yield Finding(
             "warning",
@@ -83,7 +112,11 @@ def busy(picture: Picture) -> Iterator[Finding]:
             f"The main thread{picture.where(spans)} is busy {percent(min(_thread(worst), 1.0))} of the time: "
             "commands wait for each other.",
             "Look for slow commands (SLOWLOG), or spread the keys over more primaries.",
+            "statistics",
         )
+
+
+def slow_answer(picture: Picture) -> Iterator[Finding]:
     slow = [one for one in picture.fresh if one.latest.get("answer_seconds") > SLOW_ANSWER_SECONDS]
     if slow:
         longest = max(one.latest.get("answer_seconds") for one in slow)
@@ -91,6 +124,17 @@ def busy(picture: Picture) -> Iterator[Finding]:
             "warning",
             f"The last look at the server{picture.where(slow)} took {span(longest)}.",
             "A slow command, a fork, a swapping machine (LATENCY DOCTOR tells them), or the network.",
+        )
+
+
+def slow_commands(picture: Picture) -> Iterator[Finding]:
+    p99 = picture.known.p99_ms
+    if p99 is not None and p99 > SLOW_COMMANDS_MS:
+        yield Finding(
+            "warning",
+            f"One command in a hundred takes more than {span(p99 / 1000)} on the server.",
+            "Statistics says which commands; large values, KEYS, and scripts are the usual ones.",
+            "statistics",
         )
 
 
@@ -103,7 +147,67 @@ def load(picture: Picture) -> Iterator[Finding]:
     yield Finding("ok", f"{rate} commands/s, {number_of(whole.get('connected_clients'), 'client')}, up for {up}.")
 
 
-CHECKS = (hit_ratio, connections, blocked, busy, load)
+RULES = (
+    Rule("hit-ratio", "traffic", "The hit ratio, while it is good and holds.", "none", INFO, hit_ratio),
+    Rule(
+        "hit-ratio-low",
+        "traffic",
+        "The hit ratio is low.",
+        f"below {percent(LOW_HIT_RATIO)}, of at least {ENOUGH_READS} reads",
+        "https://www.netdata.cloud/guides/redis/redis-low-keyspace-hit-rate/",
+        hit_ratio_low,
+    ),
+    Rule(
+        "hit-ratio-falling",
+        "traffic",
+        "The hit ratio fell.",
+        f"by {100 * FALLING_POINTS:g} points or more from one {span(WINDOW_SECONDS)} to the next",
+        OWN,
+        hit_ratio_falling,
+    ),
+    Rule("connections-refused", "traffic", "Connections were refused.", "any", INFO, connections_refused),
+    Rule(
+        "connections-many",
+        "traffic",
+        "Nearly as many clients as there may be.",
+        f"{percent(MANY_CLIENTS)} of maxclients",
+        CLIENTS,
+        connections_many,
+    ),
+    Rule("blocked-clients", "traffic", "Clients wait in blocking commands.", "any", INFO, blocked),
+    Rule(
+        "busy-thread",
+        "traffic",
+        "The main thread is busy.",
+        f"{percent(BUSY_THREAD)} of one core",
+        "https://valkey.io/topics/latency/",
+        busy,
+    ),
+    Rule("slow-answer", "traffic", "INFO took long.", f"more than {span(SLOW_ANSWER_SECONDS)}", OWN, slow_answer),
+    Rule(
+        "slow-commands",
+        "traffic",
+        "The commands' 99th percentile is high.",
+        f"more than {SLOW_COMMANDS_MS:g} ms (slowlog-log-slower-than)",
+        CONF,
+        slow_commands,
+    ),
+    Rule("load", "traffic", "Commands a second and clients.", "none", INFO, load),
+)
+
+
+def _lately(recent: Rates) -> str:
+    return "since the restart" if recent.restarted else f"over the last {window(recent)}"
+
+
+def _ratio(picture: Picture) -> float | None:
+    """The hit ratio where there were enough reads for one."""
+    recent = picture.recent
+    return recent.hit_ratio if recent is not None and recent.reads >= ENOUGH_READS else None
+
+
+def _refused(picture: Picture) -> list[Span]:
+    return [one for one in picture.fresh if one.recent and one.recent.change.get("rejected_connections", 0) > 0]
 
 
 def _trend(picture: Picture, ratio: float) -> tuple[str, float]:

@@ -28,7 +28,8 @@ from dashboard.cache.errors import (
     TimedOut,
     Unreachable,
 )
-from dashboard.cache.governor import Budget, Governor
+from dashboard.cache.governor import Budget, Governor, Rests, rest_of
+from dashboard.cache.listing import Listing
 from dashboard.cache.position import Place, Position
 from dashboard.cache.replicas import one_replica_each
 from dashboard.cache.watch import Limits, Watch
@@ -88,16 +89,21 @@ def govern(
     *,
     limits: Limits | None = None,
     replicas: bool = False,
+    listing: Listing | None = None,
+    rests: Rests | None = None,
 ) -> Iterator[Batch[T | None]]:
     """Visits of every primary, from `start` (or the beginning) to the end or the budget's.
 
     A primary that fails ends there as lost, in the position of a batch without keys, and the others go on; with
     `budget.patience` it is tried again, and another one that has taken over is walked from its beginning.
+    listing: the walk goes through these keys, and through servers that serve some of them. rests: shared with others
+    who take time of the same servers on behalf of the same work.
     Closing the generator hangs up on servers that are still at work; a visit that changes something goes `at_once`,
     so that there are none.
     Raises CacheError where no server can be asked at all, and Strained (budget.watched).
     """
-    walking: _Walking[T] = _Walking(cache, visit, budget, limits or Limits(), replicas=replicas)
+    sources = _Sources(cache, replicas, listing)
+    walking: _Walking[T] = _Walking(cache, visit, budget, limits or Limits(), sources, {} if rests is None else rests)
     try:
         walking.prepare(start or Position())
         yield from walking.batches()
@@ -105,15 +111,44 @@ def govern(
         walking.close()
 
 
+@dataclass(frozen=True)
+class _Sources:
+    """Which servers are walked, and how many keys there are on each."""
+
+    cache: Cache
+    replicas: bool
+    listing: Listing | None
+
+    def servers(self, *, fresh: bool = False) -> tuple[Node, ...]:
+        primaries = self.cache.primaries(fresh=fresh)
+        if self.listing is None:
+            return one_replica_each(self.cache, primaries) if self.replicas else primaries
+        if fresh:
+            self.listing.regroup()
+        return tuple(node for node in primaries if self.listing.of(node))
+
+    def place(self, node: Node) -> Place:
+        """The beginning there. Raises CacheError."""
+        if self.listing is not None:
+            return Place(keys=len(self.listing.of(node)))
+        try:
+            return Place(keys=int(self.cache.execute("DBSIZE", node=node)))
+        except Denied:
+            return Place(keys=None)  # how many there are is not told; SCAN may be allowed all the same
+
+
 class _Walking(Generic[T]):
     """One walk while it is on."""
 
-    def __init__(self, cache: Cache, visit: Visit[T], budget: Budget, limits: Limits, *, replicas: bool) -> None:
+    def __init__(
+        self, cache: Cache, visit: Visit[T], budget: Budget, limits: Limits, sources: _Sources, rests: Rests
+    ) -> None:
         self._cache = cache
         self._visit = visit
         self._budget = budget
         self._limits = limits
-        self._replicas = replicas
+        self._sources = sources
+        self._rests = rests
         self._deadline = None if budget.seconds is None else time.monotonic() + budget.seconds
         self._position = Position()
         self._nodes: dict[str, Node] = {}
@@ -130,7 +165,7 @@ class _Walking(Generic[T]):
 
     def prepare(self, start: Position) -> None:
         """A place for every server of now. Raises the first CacheError where none at all can be asked."""
-        nodes = self._servers()
+        nodes = self._sources.servers()
         errors = []
         for node in nodes:
             try:
@@ -141,18 +176,9 @@ class _Walking(Generic[T]):
         if errors and len(errors) == len(nodes):
             raise errors[0]
 
-    def _servers(self, *, fresh: bool = False) -> tuple[Node, ...]:
-        primaries = self._cache.primaries(fresh=fresh)
-        return one_replica_each(self._cache, primaries) if self._replicas else primaries
-
     def _adopt(self, node: Node, known: Place | None = None) -> None:
         """Begin with a server, or go on where a walk has left it. Raises CacheError."""
-        place = known
-        if place is None:
-            try:
-                place = Place(keys=int(self._cache.execute("DBSIZE", node=node)))
-            except Denied:
-                place = Place(keys=None)  # how many there are is not told; SCAN may be allowed all the same
+        place = self._sources.place(node) if known is None else known
         if self._budget.watched:
             self._watches[node.name] = Watch(self._cache, node, self._limits)
         if place.cursor is None:
@@ -160,7 +186,8 @@ class _Walking(Generic[T]):
         self._nodes[node.name] = node
         watch = self._watches.get(node.name)
         self._retire(node.name)
-        self._governors[node.name] = Governor(self._budget, watch.round_trip if watch else 0.0)
+        round_trip = watch.round_trip if watch else 0.0
+        self._governors[node.name] = Governor(self._budget, round_trip, rest_of(self._rests, node.name))
         self._position = self._position.at(node.name, place)
 
     def close(self) -> None:
@@ -299,7 +326,7 @@ class _Walking(Generic[T]):
 
     def _try_again(self) -> None:
         try:
-            servers = {node.name: node for node in self._servers(fresh=True)}
+            servers = {node.name: node for node in self._sources.servers(fresh=True)}
         except CacheError as error:
             for name in list(self._failed_at):
                 self._lose(name, self._position.places[name], error)

@@ -36,6 +36,21 @@ class Budget:
     watched: bool = False
 
 
+class Rest:
+    """Until when (perf_counter) a server rests. Who shares it takes turns with it and keeps one share together."""
+
+    def __init__(self) -> None:
+        self.due = 0.0
+
+
+Rests = dict[str, Rest]
+"""By the names of servers."""
+
+
+def rest_of(rests: Rests, name: str) -> Rest:
+    return rests.setdefault(name, Rest())
+
+
 class Governor:
     """Of one primary: chooses the size of the next batch and the rest before it from what the last ones took.
 
@@ -44,20 +59,20 @@ class Governor:
     server is held for less than measured, so the error is on the gentle side.
     """
 
-    def __init__(self, budget: Budget, round_trip: float = 0.0) -> None:
+    def __init__(self, budget: Budget, round_trip: float = 0.0, rest: Rest | None = None) -> None:
         self._budget = budget
         self.round_trip = round_trip
         self.count = budget.first_count
         self._began: float | None = None
         self._cost = 0.0  # seconds of the server for one key
-        self.due = 0.0
+        self._rest = rest or Rest()
         self.calls = 0
         self.busy = 0.0
         self.longest = 0.0
 
     def begun(self) -> None:
         """A call is sent now. Being a little late is made up for: the share is one of the whole time."""
-        self._began = max(self.due, time.perf_counter() - CREDIT)
+        self._began = max(self._rest.due, time.perf_counter() - CREDIT)
 
     def measured(self, seconds: float, count: int, ended: float | None = None, held: float | None = None) -> None:
         """A call for `count` keys took `seconds` and ended at `ended` (perf_counter), just now by default.
@@ -75,7 +90,7 @@ class Governor:
         self.count = int(min(max(wanted, count / GROWTH, LEAST_COUNT), count * GROWTH, MOST_COUNT))
         ended = time.perf_counter() if ended is None else ended
         began = ended - seconds if self._began is None else self._began
-        self.due = began + held / self._budget.share
+        self._rest.due = max(self._rest.due, began) + held / self._budget.share
 
     def failed(self, seconds: float) -> None:
         """A call was not answered in so many seconds: it may have held the server for as long as that."""
@@ -87,4 +102,4 @@ class Governor:
 
     def wait(self) -> float:
         """Seconds until the next call keeps the share; what happens meanwhile counts as rest."""
-        return max(self.due - time.perf_counter(), 0.0)
+        return max(self._rest.due - time.perf_counter(), 0.0)

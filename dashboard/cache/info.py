@@ -24,6 +24,15 @@ STATS_COUNTERS = (
     "total_net_input_bytes",
     "total_net_output_bytes",
     "total_error_replies",
+    "expired_keys_active",  # since Redis 8: of expired_keys, those which the server found by itself
+    "expired_time_cap_reached_count",
+    "expire_cycle_cpu_milliseconds",
+    "evicted_clients",
+    "total_eviction_exceeded_time",  # ms that memory was above maxmemory
+    "lazyfreed_objects",
+    "client_output_buffer_limit_disconnections",
+    "client_query_buffer_limit_disconnections",
+    "total_forks",
 )
 # Section CPU: seconds of processor time since the start; only a restart sets them back.
 CPU_COUNTERS = ("used_cpu_sys", "used_cpu_user", "used_cpu_sys_main_thread", "used_cpu_user_main_thread")
@@ -31,15 +40,25 @@ COUNTERS = STATS_COUNTERS + CPU_COUNTERS
 
 GAUGES = (
     "uptime_in_seconds",  # section Server
-    *("connected_clients", "blocked_clients", "maxclients"),  # section Clients
+    # section Clients; the recent_max are bytes, of the client whose buffer was the largest in the last seconds
+    *("connected_clients", "blocked_clients", "maxclients", "tracking_clients", "pubsub_clients"),
+    *("client_recent_max_input_buffer", "client_recent_max_output_buffer"),
     # section Memory, bytes except for the ratio
     *("used_memory", "used_memory_rss", "used_memory_peak", "used_memory_dataset", "total_system_memory"),
     *("maxmemory", "mem_fragmentation_ratio", "mem_not_counted_for_evict", "lazyfree_pending_objects"),
+    # of used_memory, what is not data: object.c, getMemoryOverheadData
+    *("used_memory_overhead", "used_memory_startup", "used_memory_scripts", "used_memory_vm_total"),
+    *("mem_clients_normal", "mem_clients_slaves", "mem_replication_backlog", "mem_total_replication_buffers"),
+    *("mem_aof_buffer", "mem_cluster_links"),
+    # of the resident memory, what the allocator holds; all alike where the allocator tells nothing (libc)
+    *("allocator_allocated", "allocator_active", "allocator_resident", "active_defrag_running"),
     # section Persistence; the loading_* lines are there only while it loads
     *("loading", "loading_loaded_perc", "loading_eta_seconds", "aof_enabled", "rdb_bgsave_in_progress"),
-    *("rdb_changes_since_last_save", "rdb_last_save_time"),
-    # section Stats
+    *("rdb_changes_since_last_save", "rdb_last_save_time", "aof_rewrite_in_progress"),
+    *("rdb_last_cow_size", "aof_last_cow_size", "current_cow_peak"),  # bytes copied while a child process saved
+    # section Stats; latest_fork_usec is how long the main thread stood still, expired_stale_perc of 100
     *("instantaneous_ops_per_sec", "instantaneous_input_kbps", "instantaneous_output_kbps"),
+    *("expired_stale_perc", "current_eviction_exceeded_time", "latest_fork_usec"),
     # section Replication
     *("connected_slaves", "master_last_io_seconds_ago"),
 )
@@ -49,6 +68,7 @@ DERIVED = {
     "keys": "keys of all databases",
     "keys_with_ttl": "of these, keys that have a TTL",
     "avg_ttl_ms": "mean TTL of the keys that have one, weighted over the databases; the server's estimate",
+    "allocator_told": "1 where mem_allocator is one that tells how its memory is used (jemalloc), else 0",
     "policy": "index of maxmemory_policy in POLICIES, -1 for one that is not listed",
     "primary": "1 for a primary, 0 for a replica",
     "primary_link": "on a replica, 1 while master_link_status is up, else 0",
@@ -58,6 +78,11 @@ DERIVED = {
     "replica_lag": "largest lag of these, seconds since the replica's last acknowledgement",
     "sampled_at": "epoch seconds at which INFO was asked for (set by whoever takes the sample)",
     "answer_seconds": "how long the answer to INFO took, network included (set by the same)",
+    "memory_limit": "bytes of the server's container, where they are known (jobs/looking.py, as all below)",
+    "replicas_other_policy": "replicas whose maxmemory-policy is another than their primary's",
+    "replicas_other_maxmemory": "replicas whose maxmemory is another",
+    "settings_unsaved": "settings that the configuration file would give otherwise at a restart",
+    "eviction_idle": "seconds for which half of the keys that are evicted were not used; left out where not known",
 }
 
 # Stored by position: append only. https://valkey.io/topics/lru-cache/ and, from volatile-lrm on, Redis 8.6.
@@ -155,6 +180,7 @@ def _states(info: Mapping[str, str]) -> dict[str, float]:
     states = {
         "policy": float(POLICIES.index(policy)) if policy in POLICIES else -1.0,
         "primary": float(info.get("role", "master") == "master"),
+        "allocator_told": float(info.get("mem_allocator", "").startswith("jemalloc")),
         "rdb_ok": float(info.get("rdb_last_bgsave_status", "ok") == "ok"),
         "aof_ok": float(aof == ("ok", "ok")),
     }

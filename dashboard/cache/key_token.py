@@ -60,8 +60,11 @@ def printable(key: bytes) -> str:
     A backslash is doubled where what follows would make it an escape, so that two different keys
     never look the same and `from_printable` gives the key back.
     """
+    text = key.decode("utf-8", "surrogateescape")
+    if "\\" not in text and text.isprintable():  # nearly every key, and lists have 50,000 of them
+        return text
     shown: list[str] = []
-    for character in reversed(key.decode("utf-8", "surrogateescape")):
+    for character in reversed(text):
         if character == "\\":
             shown.append("\\\\" if shown and shown[-1].startswith(_READ_AS_ESCAPE) else "\\")
         else:
@@ -89,6 +92,8 @@ def from_printable(text: str) -> bytes:
 
     A backslash that begins none of these escapes stands for itself, as in a glob pattern.
     """
+    if "\\" not in text:
+        return text.encode("utf-8", "surrogateescape")
     key = bytearray()
     position = 0
     for found in _ESCAPED.finditer(text):

@@ -176,13 +176,3 @@ def _retime(cache: Cache, key: bytes, command: tuple[Any, ...]) -> Retimed:
         if isinstance(reply, Exception):
             raise reply if isinstance(reply, CacheError) else translate(reply, cache.name)
     return Retimed(int(before), int(after))
-
-
-def delete(cache: Cache, key: bytes) -> bool:
-    """Remove a key with UNLINK (DEL where the server or the user's ACL has none). Whether it was there.
-
-    One round trip. Raises CacheError.
-    """
-    cache.require_writable()
-    command = "UNLINK" if cache.capabilities().can("UNLINK") else "DEL"
-    return bool(cache.execute(command, key))

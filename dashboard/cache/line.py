@@ -35,10 +35,35 @@ class Line:
     def send(self, commands: Sequence[Command]) -> None:
         """Send commands; their replies are then to be read, all of them."""
         with self._cache.asking(self._node), self._or_hang_up():
-            if self._connection is None:
-                self._connection = self._node.client.connection_pool.get_connection()
-            self._connection.send_packed_command(self._connection.pack_commands(commands))
-        self._expected = len(commands)
+            self._send(self._taken().pack_commands(commands), len(commands))
+
+    def ask_of_each(
+        self,
+        heads: Sequence[bytes],
+        keys: Sequence[bytes],
+        before: Sequence[Command] = (),
+        after: Sequence[Command] = (),
+    ) -> None:
+        """Send the commands with these `heads` (see `head`) for each of the keys, between those `before` and `after`.
+
+        Packed by hand, which takes a tenth of what packing each command takes. For commands that only look: it passes
+        by what refuses others for a cache declared read-only.
+        """
+        frame = b"".join(head + b"$%d\r\n%b\r\n" for head in heads)
+        asked = [frame % ((len(key), key) * len(heads)) for key in keys]
+        with self._cache.asking(self._node), self._or_hang_up():
+            pack = self._taken().pack_commands
+            packed = b"".join([*pack(before), *asked, *pack(after)])
+            self._send([packed], len(before) + len(heads) * len(keys) + len(after))
+
+    def _taken(self) -> Any:
+        if self._connection is None:
+            self._connection = self._node.client.connection_pool.get_connection()
+        return self._connection
+
+    def _send(self, packed: Sequence[bytes], expected: int) -> None:
+        self._connection.send_packed_command(packed)
+        self._expected = expected
         self._sent_at = time.monotonic()
 
     def fileno(self) -> int:
@@ -64,23 +89,28 @@ class Line:
                 raise self._failure
             if self.overdue() and not self._connection.can_read(0):
                 raise redis.TimeoutError
-            replies = [self._reply() for _ in range(self._expected)]
+            replies = self._replies()
         self._expected = 0
         return replies
 
-    def _reply(self) -> Any:
-        """One reply. A server that lets it trickle has a few times as long as a command may take, not for ever."""
+    def _replies(self) -> list[Any]:
+        """As many as are expected. A server that lets them trickle has a few times as long as a command may take, not
+        for ever."""
         parser = self._connection._parser
-        reply = parser._reader.gets(False)
-        while reply is NOT_ENOUGH_DATA:
-            left = self._sent_at + TRICKLE * self._cache.target.timeout - time.monotonic()
-            if left <= 0:
-                raise redis.TimeoutError
-            parser.read_from_socket(timeout=min(left, self._cache.target.timeout))
-            reply = parser._reader.gets(False)
-        if isinstance(reply, redis.ConnectionError):
-            raise reply
-        return reply
+        get = parser._reader.gets
+        replies: list[Any] = []
+        while len(replies) < self._expected:
+            reply = get(False)
+            if reply is NOT_ENOUGH_DATA:
+                left = self._sent_at + TRICKLE * self._cache.target.timeout - time.monotonic()
+                if left <= 0:
+                    raise redis.TimeoutError
+                parser.read_from_socket(timeout=min(left, self._cache.target.timeout))
+            elif isinstance(reply, redis.ConnectionError):
+                raise reply
+            else:
+                replies.append(reply)
+        return replies
 
     def close(self) -> None:
         """Give the connection back, or end it where answers are still to come: they would be taken for others."""
@@ -108,6 +138,12 @@ class _HangingUp:
         if kind is not None:
             self._line._expected = 1
             self._line.close()
+
+
+def head(*words: bytes) -> bytes:
+    """The beginning of a command in RESP, to be followed by a key."""
+    parts = b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
+    return b"*%d\r\n%b" % (len(words) + 1, parts)
 
 
 def packed(cache: Cache, node: Node, commands: Sequence[Command]) -> list[Any]:

@@ -12,6 +12,8 @@ from dashboard.cache.rates import Rates, sum_rates, total
 from dashboard.cache.wording import span
 
 Level = Literal["critical", "warning", "ok", "info"]
+LEVELS: tuple[Level, ...] = ("critical", "warning", "ok", "info")
+"""The worst first."""
 
 WINDOW_SECONDS = 300.0  # "lately": long enough to smooth bursts, short enough to show what goes on now
 STALE_PERIODS = 3  # one late sample is a busy machine, three in a row are a fault
@@ -20,12 +22,46 @@ FORGET_SECONDS = 900.0  # a primary silent for longer than the charts reach has 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line for the operator. `screen`: the endpoint's blueprint where more is to be seen, if any."""
+    """One line for the operator. `screen`: the endpoint's blueprint where more is to be seen, if any. `rule`, `topic`:
+    of the rule that has found it (finding_rules.py)."""
 
     level: Level
     sentence: str
     advice: str = ""
     screen: str | None = None
+    rule: str = ""
+    topic: str = ""
+
+
+@dataclass(frozen=True)
+class Analysed:
+    """What the last complete analysis of all keys has weighed, bytes, and when it ended (epoch seconds)."""
+
+    memory: float
+    without_ttl: float
+    at: float
+
+
+@dataclass(frozen=True)
+class OpenTrial:
+    """Settings that are to be taken back at `ends_at` (epoch seconds). `what`: in words. `stuck`: that did not work."""
+
+    number: int
+    what: str
+    ends_at: float
+    stuck: bool = False
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a cache besides its samples; None where nobody has looked.
+
+    p99_ms: of the commands of the last minutes.
+    """
+
+    analysed: Analysed | None = None
+    trials: tuple[OpenTrial, ...] = ()
+    p99_ms: float | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +86,8 @@ class Picture:
     """A cache as its samples show it.
 
     `now`: epoch seconds; `period`: seconds between samples; `trouble`: (sentence, advice) of a look
-    at the server itself, taken only when samples are missing; `denied`: command -> why not.
+    at the server itself, taken only when samples are missing; `denied`: command -> why not; `known`: what is known
+    besides samples.
     """
 
     now: float
@@ -58,6 +95,7 @@ class Picture:
     spans: tuple[Span, ...]
     trouble: tuple[str, str] | None = None
     denied: Mapping[str, str] = field(default_factory=dict)
+    known: Known = Known()
 
     @cached_property
     def newest(self) -> float | None:

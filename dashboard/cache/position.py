@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -73,3 +74,29 @@ class Position:
 
     def without(self, name: str) -> Position:
         return Position({other: place for other, place in self.places.items() if other != name})
+
+    def to_plain(self) -> dict[str, dict[str, Any]]:
+        """As what JSON knows; position_of() reads it."""
+        return {
+            name: {"cursor": place.cursor, "examined": place.examined, "keys": place.keys, "lost": place.lost}
+            for name, place in self.places.items()
+        }
+
+
+def position_of(plain: Mapping[str, Any]) -> Position:
+    """The position that to_plain() has written down. Raises ValueError, KeyError, TypeError or AttributeError for
+    anything else."""
+    return Position({str(name): _place(raw) for name, raw in plain.items()})
+
+
+def _place(raw: Mapping[str, Any]) -> Place:
+    cursor = raw["cursor"]
+    if cursor is not None and not 0 <= int(cursor) < 1 << 64:
+        raise ValueError
+    size = raw["keys"]
+    return Place(
+        None if cursor is None else int(cursor),
+        max(0, int(raw["examined"])),
+        None if size is None else max(0, int(size)),
+        str(raw["lost"])[:300],
+    )

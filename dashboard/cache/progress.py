@@ -12,7 +12,7 @@ class Progress:
 
     examined, total: keys; total as DBSIZE said when the walk began. elapsed, busy: seconds, the latter those for
     which a server was held. longest_ms: the longest single call. lost: primaries that could not be walked to the
-    end, each with why. primaries: how many there are.
+    end, each with why. primaries: how many there are. unit: what is counted; "seconds" where it is a matter of time.
     """
 
     examined: int = 0
@@ -24,6 +24,7 @@ class Progress:
     lost: Mapping[str, str] = field(default_factory=dict)
     ended: bool = False
     primaries: int = 1
+    unit: str = "keys"
 
     @property
     def rate(self) -> float:

@@ -49,6 +49,7 @@ class Rates:
 
 
 _STATS = frozenset(STATS_COUNTERS)
+_CARRIED = {name: f"+{name}" for name in COUNTERS}
 _GAINED = ("used_memory", "keys")
 
 
@@ -56,18 +57,54 @@ def rates(a: Reading, b: Reading, names: Sequence[str] = COUNTERS) -> Rates:
     """What happened from `a` to `b`, two readings of one primary, `a` the earlier, to the counters `names`.
 
     A counter that was set back in between (restart, CONFIG RESETSTAT) has grown by what it shows
-    now: less than the truth, but never negative and never more.
+    now, and by what `b` carries along of before: less than the truth, but never negative and never more.
     """
     restarted = _restarted(a, b)
     before, after = a.values, b.values
-    reset = restarted or any(after[name] < before.get(name, 0.0) for name in _STATS if name in after)
+    reset = _reset(a, b, restarted)
+    carries = _CARRIED["total_commands_processed"] in after
     change = {}
     for name in names:
-        if name in after:
-            fresh = restarted or (reset and name in _STATS)
-            change[name] = max(after[name] - (0.0 if fresh else before.get(name, after[name])), 0.0)
+        if name not in after:
+            continue
+        growth = after[name] - before.get(name, after[name])
+        carried = 0.0
+        if carries and name in _CARRIED:
+            key = _CARRIED[name]
+            carried = after.get(key, 0.0) - before.get(key, 0.0)
+        if carried > 0:
+            growth += carried
+        elif restarted or (reset and name in _STATS):
+            growth = after[name]
+        change[name] = max(growth, 0.0)
     gained = {name: b.values[name] - a.values[name] for name in _GAINED if name in a.values and name in b.values}
     return Rates(a.at, b.at, change, gained, restarted)
+
+
+def carry(before: Reading, now: Reading) -> dict[str, float]:
+    """The values that `now` has to carry along so that nothing is lost which `before`, the sample before it, counted.
+
+    Of COUNTERS: how much each had grown before it was set back, under names that no server uses. Samples are thinned
+    out, and a rate between two that lie far apart would else miss what was counted up to the restart.
+    """
+    restarted = _restarted(before, now)
+    reset = _reset(before, now, restarted)
+    found = {}
+    for name, key in _CARRIED.items():
+        lost = before.get(name) if restarted or (reset and name in _STATS) else 0.0
+        if total := before.get(key) + lost:
+            found[key] = total
+    return found
+
+
+def was_set_back(a: Reading, b: Reading) -> bool:
+    """Whether counters of one primary began anew between two readings: a restart, or CONFIG RESETSTAT."""
+    return _reset(a, b, _restarted(a, b))
+
+
+def _reset(a: Reading, b: Reading, restarted: bool) -> bool:
+    before, after = a.values, b.values
+    return restarted or any(after[name] < before.get(name, 0.0) for name in _STATS if name in after)
 
 
 def sum_rates(parts: Sequence[Rates]) -> Rates | None:
@@ -128,8 +165,20 @@ _CHOSEN = {
     "answer_seconds": max,
     "rdb_last_save_time": min,
     "master_last_io_seconds_ago": max,
+    # The worst primary's: each is a share, a state, or of the largest client or fork.
+    "expired_stale_perc": max,
+    "client_recent_max_input_buffer": max,
+    "client_recent_max_output_buffer": max,
+    "latest_fork_usec": max,
+    "current_eviction_exceeded_time": max,
+    "active_defrag_running": max,
+    "aof_rewrite_in_progress": max,
+    "allocator_told": min,
     # Primaries may share a machine or have one each: the largest is never too high.
     "total_system_memory": max,
+    "memory_limit": max,
+    "settings_unsaved": max,
+    "eviction_idle": min,
 }
 _NOT_SUMMED = frozenset(_CHOSEN) | {"run", "policy", "mem_fragmentation_ratio", "avg_ttl_ms"}
 

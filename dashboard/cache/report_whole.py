@@ -93,7 +93,7 @@ def activity(strata: Sequence[Stratum], question: Question) -> Activity:
         return Activity()
     idle = question.activity == "IDLETIME"
     tables = [one.tally.active for one in strata]
-    words = _idle_words if idle else _use_words
+    words = idle_words if idle else _use_words
     groups = {group.name: group for group in _asked_groups(strata, tables, words, question)}
     octaves = sorted({octave for table in tables for octave in table})
     in_order = tuple(groups[name] for name in dict.fromkeys(words(octave) for octave in octaves))
@@ -155,7 +155,7 @@ def _most_first(group: Group) -> tuple[float, str]:
     return -group.keys.value, group.name
 
 
-def _idle_words(octave: int) -> str:
+def idle_words(octave: int) -> str:
     """An octave of seconds: 0 for none, n for 2^(n-1) to 2^n."""
     return "under 1 s" if octave <= 0 else f"{span(2 ** (octave - 1))} to {span(2**octave)}"
 

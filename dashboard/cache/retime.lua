@@ -36,14 +36,6 @@ local function bounds(pttl)
   return low, high
 end
 
-local function takes_ttl(pttl, now)
-  if pttl == -2 then return false end
-  if ttl_kind == '' then return true end
-  if ttl_kind == 'none' then return pttl == -1 end
-  local at = ttl_kind == 'at' and pttl + now or pttl
-  return pttl >= 0 and at >= ttl_low and at <= ttl_high
-end
-
 -- slots.py
 local function slot(milliseconds)
   local seconds = math.max(math.floor(milliseconds / 1000), 0)
@@ -85,11 +77,6 @@ local found, changed, unchanged, without, gone, refused = 0, 0, 0, 0, 0, 0
 local lengthened, shortened, given = 0, 0, 0
 local refusal, ended_by, ended = '', '', ''
 local before, after, seen = {}, {}, {}
-
--- What forbids one key only, by the user's patterns or because its slot is elsewhere, forbids no other.
-local function of_one_key(message)
-  return string.find(message .. ' ', ' keys? ') ~= nil and not string.find(message, 'subcommand', 1, true)
-end
 
 local function refuse(command, message)
   refused = refused + 1
@@ -160,7 +147,7 @@ for i = 1, #keys do
       refuse('PTTL', pttl.err)
     elseif pttl == -2 then
       gone = gone + 1
-    elseif takes_ttl(pttl, now) and meets_size(key) then
+    elseif meets_ttl(ttl_kind, ttl_low, ttl_high, pttl, now) and meets_size(key) then
       retime(key, pttl)
     end
   end

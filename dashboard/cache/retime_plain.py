@@ -12,8 +12,9 @@ from collections import Counter
 from typing import Any
 
 from dashboard.cache.connect import Cache, Node
-from dashboard.cache.errors import CacheError, Denied, TimedOut, Unreachable, translate
+from dashboard.cache.errors import CacheError, TimedOut, Unreachable, translate
 from dashboard.cache.filtering import seconds_of
+from dashboard.cache.refusals import of_one_key
 from dashboard.cache.retime_change import drawn
 from dashboard.cache.retime_tally import Acted
 from dashboard.cache.retime_task import Batch, Task
@@ -43,7 +44,7 @@ def batch_by_commands(cache: Cache, node: Node, task: Task, cursor: int, count: 
         if isinstance(reply, Exception):
             problem = reply if isinstance(reply, CacheError) else translate(reply, cache.name)
             counting.refused(problem, pttl)
-            error = error or (None if _of_one_key(problem) else problem)
+            error = error or (None if of_one_key(problem) else problem)
         elif int(reply):
             counting.changed(pttl, new)
         else:
@@ -69,7 +70,7 @@ def _judged(
         bad = next((reply for reply in (pttl, size) if isinstance(reply, Exception)), None)
         if bad is not None:
             problem = bad if isinstance(bad, CacheError) else translate(bad, cache.name)
-            if not _of_one_key(problem):
+            if not of_one_key(problem):
                 raise problem
             counting.refused(problem, -1)
         elif pttl == -2 or size is None:
@@ -90,11 +91,6 @@ def _now(cache: Cache, reply: Any, *, strict: bool) -> float:
     if strict:
         raise reply if isinstance(reply, CacheError) else translate(reply, cache.name)
     return time.time()
-
-
-def _of_one_key(error: CacheError) -> bool:
-    """Whether it says nothing about any other key: the user's key patterns, or a slot that is elsewhere."""
-    return isinstance(error, Denied) and not error.command and "this key" in error.sentence
 
 
 class _Counting:

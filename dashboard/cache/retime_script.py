@@ -7,16 +7,14 @@ import secrets
 import time
 from typing import Any
 
-from redis.exceptions import ResponseError
-
 from dashboard.cache import scripts
 from dashboard.cache.connect import Cache, Node
-from dashboard.cache.errors import CacheError, Denied, translate
+from dashboard.cache.refusals import error_of, sentence_of
 from dashboard.cache.retime_change import Change, Jitter
 from dashboard.cache.retime_tally import COUNTED, Acted
 from dashboard.cache.retime_task import Batch, Task
 
-_SCRIPT = scripts.load("clock.lua", "retime.lua")
+_SCRIPT = scripts.load("clock.lua", "judge.lua", "retime.lua")
 
 
 def batch_by_script(cache: Cache, node: Node, task: Task, command: str, cursor: int, count: int) -> Batch:
@@ -30,11 +28,11 @@ def batch_by_script(cache: Cache, node: Node, task: Task, command: str, cursor: 
     refusal, ended_by, ended, before, after, took = rest[len(COUNTED) :]
     acted = Acted(
         **counts,
-        refusal=_sentence(refusal, cache.name) if refusal else "",
+        refusal=sentence_of(refusal, cache.name) if refusal else "",
         before=_slots(before),
         after=_slots(after),
     )
-    error = _error(ended_by.decode(), ended, cache.name) if ended else None
+    error = error_of(ended_by.decode(), ended, cache.name) if ended else None
     return Batch(int(following), int(scanned), acted, error, scripts.held(took))
 
 
@@ -43,7 +41,7 @@ def _arguments(task: Task, cursor: int, count: int) -> list[Any]:
     return [
         cursor,
         count,
-        b"" if selection.pattern == b"*" else selection.pattern,
+        b"" if selection.glob == b"*" else selection.glob,
         selection.type,
         *selection.ttl_bounds,
         *selection.size_bounds,
@@ -63,18 +61,3 @@ def _change(change: Change) -> tuple[str, float, str | int]:
 
 def _slots(flat: list[int]) -> dict[int, int]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
-
-
-def _sentence(message: bytes, name: str) -> str:
-    """Why one key was refused. Servers word it differently, and inside a script differently again."""
-    text = message.decode("utf-8", "replace")
-    if "permission" in text or "access at least one of the keys" in text:
-        return f"Cachedeck's user on {name} has no permission for this key."
-    return translate(ResponseError(text), name).sentence
-
-
-def _error(command: str, message: bytes, name: str) -> CacheError:
-    text = message.decode("utf-8", "replace")
-    if "can't run this command" in text or "no permissions to run" in text:
-        return Denied(f"Cachedeck's user on {name} may not run {command}.", command)
-    return translate(ResponseError(text), name)

@@ -10,8 +10,8 @@ from dashboard.cache.selection import Selection
 def scan_command(selection: Selection, cursor: int, count: int) -> list[Any]:
     """The words of one SCAN call."""
     command: list[Any] = ["SCAN", cursor]
-    if selection.pattern != b"*":
-        command += ["MATCH", selection.pattern]
+    if selection.glob != b"*":
+        command += ["MATCH", selection.glob]
     command += ["COUNT", count]
     if selection.type:
         command += ["TYPE", selection.type]
@@ -24,5 +24,5 @@ def examined_by(selection: Selection, following: int, count: int, given: int) ->
     A call visits COUNT keys and at most a bucket more; how many exactly is seen only where none is left out, and the
     last call visits fewer.
     """
-    none_left_out = selection.pattern == b"*" and not selection.type
+    none_left_out = selection.glob == b"*" and not selection.type
     return given if none_left_out or not following else max(count, given)

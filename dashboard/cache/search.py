@@ -12,15 +12,15 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from dashboard.cache import keys
 from dashboard.cache.connect import Cache
 from dashboard.cache.errors import CacheError, Denied
 from dashboard.cache.keys import Row
+from dashboard.cache.position import position_of
 from dashboard.cache.selection import BadSelection, Selection
-from dashboard.cache.walk import Budget, Place, Position, walk
+from dashboard.cache.walk import Budget, Position, walk
 
 PAGE = 100
 MOST_SHOWN = 10_000  # rows that one page may hold; beyond it one narrows the pattern
@@ -37,8 +37,7 @@ class State:
 
     def to_text(self) -> str:
         """As text for a form field."""
-        places = {name: asdict(place) for name, place in self.position.places.items()}
-        head = json.dumps(places).encode()
+        head = json.dumps(self.position.to_plain()).encode()
         body = zlib.compress(len(head).to_bytes(4, "big") + head + b"".join(sorted(self.shown)))
         return base64.urlsafe_b64encode(body).decode("ascii")
 
@@ -49,25 +48,12 @@ def state_from_text(text: str) -> State:
         packed = base64.urlsafe_b64decode(text.encode("ascii"))
         body = zlib.decompressobj().decompress(packed, _STATE_LIMIT)
         size = int.from_bytes(body[:4], "big")
-        places = {str(name): _place(raw) for name, raw in json.loads(body[4 : 4 + size]).items()}
+        position = position_of(json.loads(body[4 : 4 + size]))
         marks = body[4 + size :]
         shown = frozenset(marks[at : at + _MARK_BYTES] for at in range(0, len(marks), _MARK_BYTES))
     except (ValueError, OverflowError, TypeError, AttributeError, KeyError, zlib.error, RecursionError):
         raise BadSelection("This search cannot go on: its state is damaged. Search again.") from None
-    return State(Position(places), shown)
-
-
-def _place(raw: dict[str, Any]) -> Place:
-    cursor = raw["cursor"]
-    if cursor is not None and not 0 <= int(cursor) < 1 << 64:
-        raise ValueError
-    size = raw["keys"]
-    return Place(
-        None if cursor is None else int(cursor),
-        max(0, int(raw["examined"])),
-        None if size is None else max(0, int(size)),
-        str(raw["lost"])[:300],
-    )
+    return State(position, shown)
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from dashboard.cache import glob
 from dashboard.cache.conditions import plain_size, plain_ttl
 from dashboard.cache.key_token import from_printable, printable
 
@@ -20,8 +21,10 @@ _TYPE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _TTL_CONDITION = re.compile(r"none|any|[<>]\d{1,10}", re.ASCII)
 _TTL_RANGE = re.compile(r"(@?)(\d{1,11}(?:\.\d{1,6})?)-(\d{1,11}(?:\.\d{1,6})?)", re.ASCII)
 _SIZE_CONDITION = re.compile(r"[<>]\d{1,15}", re.ASCII)
-_GLOB = frozenset(b"*?[")
 ENDLESS = 9_000_000_000_000_000  # ms or bytes: more than there is, and whole in a double, in which Lua counts
+EMPTY = '""'  # how the key with the empty name is written in a list
+LEAST_SIZE, MOST_SIZE = 16, 1 << 46  # bytes: no key takes less, none more
+MOST_LISTED = 50_000  # keys of a list, which a request carries and a job's row holds
 PATTERN_LIMIT = 32_768  # bytes; a key may have 512 MB, a URL may not
 
 
@@ -31,23 +34,28 @@ class BadSelection(ValueError):
 
 @dataclass(frozen=True)
 class Selection:
-    """Keys that match a glob pattern, and a type, a TTL and a size condition where given.
+    """Keys that match a glob pattern, or a list of keys, and a type, a TTL and a size condition where given.
 
     pattern: Redis glob (`*`, `?`, `[a-z]`, backslash escapes), bytes.
     type: "" for any, else the server's name for it ("string", ..., or a module's such as "ReJSON-RL").
     ttl: "" for any, "none" (never expires), "any" (has a TTL), "<N" or ">N" seconds left, "A-B" for A <= ttl < B
         seconds left, "@A-B" for what expires at an instant A <= t < B in seconds since 1970.
     size: "" for any, "<N" or ">N" bytes by MEMORY USAGE.
+    keys: these and no others, each once; None where the pattern says which. The pattern is `*` then.
     """
 
     pattern: bytes = b"*"
     type: str = ""
     ttl: str = ""
     size: str = ""
+    keys: tuple[bytes, ...] | None = None
 
     def __post_init__(self) -> None:
+        if self.keys is not None:
+            self._check_list()
         if len(self.pattern) > PATTERN_LIMIT:
             raise BadSelection(f"A pattern of more than {PATTERN_LIMIT} bytes is not taken.")
+        self._check_wildcards()
         if self.type and not _TYPE_NAME.fullmatch(self.type):
             raise BadSelection("This is not the name of a type.")
         if self.ttl and not _TTL_CONDITION.fullmatch(self.ttl):
@@ -56,6 +64,24 @@ class Selection:
             raise BadSelection(
                 "A size filter is < or > and a size such as 1024, 10kb, 1MB or 2gb (a kb is 1024 bytes)."
             )
+
+    def _check_wildcards(self) -> None:
+        if not self.has_wildcard:
+            return
+        if glob.stars(self.pattern) > glob.STARS_LIMIT:
+            raise BadSelection(
+                f"A pattern has at most {glob.STARS_LIMIT} stars: each further one can hold a server up."
+            )
+        if glob.wild_length(self.glob) > glob.WILD_LIMIT:
+            raise BadSelection(f"A pattern has at most {glob.WILD_LIMIT:,} bytes from its first wildcard to its last.")
+
+    def _check_list(self) -> None:
+        if not self.keys:
+            raise BadSelection("The list has no key in it. An empty list never means all keys.")
+        if len(self.keys) > MOST_LISTED:
+            raise BadSelection(f"A list has at most {MOST_LISTED:,} keys; a pattern selects any number.")
+        if self.pattern != b"*":
+            raise BadSelection("Keys are selected by a list or by a pattern, not by both.")
 
     def _check_range(self) -> None:
         low, high = self.ttl_range_ms
@@ -67,10 +93,19 @@ class Selection:
         if low >= high:
             raise BadSelection("A TTL filter's range goes from less to more.")
 
-    @property
+    @cached_property
     def everything(self) -> bool:
-        """Whether no key is left out."""
-        return set(self.pattern) == {0x2A} and not (self.type or self.ttl or self.size)
+        """Whether no key is left out, however that is written: `?*` and `[^]*` only spare the empty name, `size=>0`
+        spares nothing."""
+        if self.keys is not None or self.type or self.ttl:
+            return False
+        least, most = self.size_bounds
+        return least <= LEAST_SIZE and most >= MOST_SIZE and glob.covers(self.pattern, b"?*")
+
+    @cached_property
+    def glob(self) -> bytes:
+        """The pattern as a server is given it: `***` is `*`, which costs it less and matches the empty name too."""
+        return glob.collapsed(self.pattern)
 
     @property
     def at_instant(self) -> bool:
@@ -107,18 +142,10 @@ class Selection:
         bound = int(self.size[1:])
         return (0, bound - 1) if self.size[0] == "<" else (bound + 1, ENDLESS)
 
-    @property
+    @cached_property
     def has_wildcard(self) -> bool:
         """Whether the pattern can match more than one key; without, one look-up answers."""
-        position = 0
-        while position < len(self.pattern):
-            if self.pattern[position] == 0x5C:
-                position += 2
-                continue
-            if self.pattern[position] in _GLOB:
-                return True
-            position += 1
-        return False
+        return self.keys is None and glob.is_wild(self.pattern)
 
     @property
     def literals(self) -> tuple[bytes, ...]:
@@ -127,6 +154,8 @@ class Selection:
         `q=[a]` typed by somebody who pasted a key means that key too, although as a glob it does not
         match itself.
         """
+        if self.keys is not None:
+            return self.keys
         unescaped = re.sub(rb"\\(.)", rb"\1", self.pattern, flags=re.DOTALL)
         return tuple(dict.fromkeys((self.pattern, unescaped)))
 
@@ -159,25 +188,50 @@ class Selection:
         return not self.type or self.type.lower() == name.lower()
 
     def to_query(self) -> dict[str, str]:
-        """The parts that differ from the default, as query parameters."""
+        """The parts that differ from the default, as query parameters; a list as `keys`, one a line."""
         query = {"pattern": printable(self.pattern), "type": self.type, "ttl": self.ttl, "size": self.size}
-        return {name: value for name, value in query.items() if value != ("*" if name == "pattern" else "")}
+        found = {name: value for name, value in query.items() if value != ("*" if name == "pattern" else "")}
+        return found if self.keys is None else {**found, "keys": "\n".join(_line_of(key) for key in self.keys)}
 
 
 def from_query(query: Mapping[str, str]) -> Selection:
     """The Selection of a query string's parameters. Raises BadSelection with a sentence.
 
     A missing or empty pattern means `*`: that is what an empty search box means to people. (The key
-    with the empty name is in the list of `*` and has a link like any other.)
+    with the empty name is in the list of `*` and has a link like any other.) `keys`, where it is there, is a list
+    of names, one a line, and says all: an empty one is refused.
     """
-    pattern = query.get("pattern") or "*"
-    return written(pattern, query.get("type", ""), query.get("ttl", ""), query.get("size", ""))
+    conditions = query.get("type", ""), query.get("ttl", ""), query.get("size", "")
+    if "keys" in query:
+        return listed(lines_of(query["keys"]), *conditions)
+    return written(query.get("pattern") or "*", *conditions)
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a pasted list or a file, by line feeds and nothing else: a raw name may hold any other sign that
+    Python takes for the end of a line, and must not become two names."""
+    return text.replace("\r\n", "\n").split("\n")
+
+
+def listed(names: Iterable[str], kind: str = "", ttl: str = "", size: str = "") -> Selection:
+    """The Selection of keys named one by one, as printable() writes them, each once; blank lines are no keys, and the
+    one with the empty name is written `""`. Raises BadSelection with a sentence."""
+    keys = tuple(dict.fromkeys(b"" if name == EMPTY else from_printable(name) for name in names if name.strip()))
+    return Selection(b"*", kind.strip(), plain_ttl(ttl), plain_size(size), keys)
 
 
 def written(pattern: str, kind: str, ttl: str, size: str) -> Selection:
     """The Selection of what somebody wrote, times and sizes with units too (`<5m`, `>1MB`): it has them in plain
     seconds and bytes. Raises BadSelection with a sentence."""
     return Selection(from_printable(pattern), kind.strip(), plain_ttl(ttl), plain_size(size))
+
+
+def _line_of(key: bytes) -> str:
+    """A key as a line that listed() reads: no blank line, and no other key is written as the empty one is."""
+    if not key:
+        return EMPTY
+    line = printable(key)
+    return f"\\x{key[0]:02x}{line[1:]}" if line == EMPTY or not line.strip() else line
 
 
 def glob_escape(key: bytes) -> bytes:

@@ -16,9 +16,24 @@ PATTERN_SHOWN = 80  # characters of a pattern within a sentence
 
 def in_words(selection: Selection) -> str:
     """The whole selection as the subject of a sentence: `all keys`, `keys of sess:* without TTL`."""
-    if selection.everything:
-        return "all keys"
-    words = ["all keys" if selection.pattern == b"*" else f"keys of {pattern_in_words(selection)}"]
+    if selection.keys is not None:
+        return listed_in_words(len(selection.keys), selection)
+    return _with_conditions(
+        "all keys" if selection.glob == b"*" else f"keys of {pattern_in_words(selection)}", selection
+    )
+
+
+def listed_in_words(count: int, selection: Selection) -> str:
+    """A selection of so many listed keys, the first of which it has at least."""
+    first = printable((selection.keys or (b"",))[0])
+    shown = first if len(first) <= PATTERN_SHOWN else f"{first[: PATTERN_SHOWN - 1]}…"
+    return _with_conditions(
+        f"the key {shown}" if count == 1 else f"{count:,} listed keys ({shown} and others)", selection
+    )
+
+
+def _with_conditions(keys: str, selection: Selection) -> str:
+    words = [keys]
     if selection.type:
         words.append(f"of type {selection.type}")
     words += [condition for condition in (ttl_in_words(selection), size_in_words(selection)) if condition]

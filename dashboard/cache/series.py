@@ -52,6 +52,7 @@ class Point:
         return sum(found) if self.parts and len(found) == len(self.parts) else None
 
     def gauge(self, name: str) -> float | None:
+        """The sum; 0 where no server tells it."""
         return sum(one.get(name) for one, _ in self.parts) if self.parts else None
 
     @property
@@ -62,8 +63,12 @@ class Point:
         return hits / reads if reads and len(known) == len(self.parts) else None
 
 
-def points(by_node: Mapping[str, Iterable[tuple[float, Reading]]], step: float) -> list[Point]:
+def points(
+    by_node: Mapping[str, Iterable[tuple[float, Reading]]], step: float, names: Sequence[str] = DRAWN
+) -> list[Point]:
     """One point for each bucket of `step` seconds, from (at, reading) pairs of each primary, ordered by time.
+
+    names: the counters whose rates are wanted.
 
     A primary that misses up to three buckets leaves the total unknown there; after that it is left
     out of it. Where no primary has any reading for longer, one empty point makes the gap visible.
@@ -74,7 +79,7 @@ def points(by_node: Mapping[str, Iterable[tuple[float, Reading]]], step: float) 
         before: tuple[float, Reading] | None = None
         for at, now in pairs:
             slot = at // step * step
-            change = rates(before[1], now, DRAWN) if before and slot - before[0] <= patience else None
+            change = rates(before[1], now, names) if before and slot - before[0] <= patience else None
             found.setdefault(slot, {})[node] = _Seen(at, now, change)
             before = (slot, now)
     return list(_complete(found, step, patience))
@@ -111,46 +116,46 @@ def charts(seen: Sequence[Point]) -> tuple[Chart, ...]:
     expired = [point.rate("expired_keys") for point in seen]
     connected = [point.gauge("connected_clients") for point in seen]
     blocked = [point.gauge("blocked_clients") for point in seen]
-    limit = _limit(seen)
+    limit = limit_of(seen)
     return (
-        Chart("ops", "Operations", "ops/s", "number", _latest("{}/s", operations), x, (_line("commands", operations),)),
-        Chart(
-            "hit_ratio", "Hit ratio", "", "percent", _latest("{}", ratios, percent), x, (_line("hit ratio", ratios),)
-        ),
-        Chart("memory", "Memory", "", "bytes", _memory(memory, limit), x, (_line("used", memory),), limit),
+        Chart("ops", "Operations", "ops/s", "number", latest("{}/s", operations), x, (line("commands", operations),)),
+        Chart("hit_ratio", "Hit ratio", "", "percent", latest("{}", ratios, percent), x, (line("hit ratio", ratios),)),
+        Chart("memory", "Memory", "", "bytes", _memory(memory, limit), x, (line("used", memory),), limit),
         Chart(
             "evictions",
             "Evictions and expirations",
             "keys/s",
             "number",
-            f"Evicted: {_latest('{}/s', evicted)} Expired: {_latest('{}/s', expired)}",
+            f"Evicted: {latest('{}/s', evicted)} Expired: {latest('{}/s', expired)}",
             x,
-            (_line("evicted", evicted), _line("expired", expired)),
+            (line("evicted", evicted), line("expired", expired)),
         ),
         Chart(
             "clients",
             "Clients",
             "",
             "number",
-            _latest("{} connected", connected),
+            latest("{} connected", connected),
             x,
-            (_line("connected", connected), _line("blocked", blocked)),
+            (line("connected", connected), line("blocked", blocked)),
         ),
     )
 
 
-def _line(label: str, values: Iterable[float | None]) -> Line:
+def line(label: str, values: Iterable[float | None]) -> Line:
     """Six significant digits: more would only make the answer longer."""
     return Line(label, tuple(None if value is None else float(f"{value:.6g}") for value in values))
 
 
-def _limit(seen: Sequence[Point]) -> float | None:
+def limit_of(seen: Sequence[Point]) -> float | None:
+    """maxmemory of all primaries together at the newest point; None where one has none."""
     last = next((point for point in reversed(seen) if point.parts), None)
     limits = [one.get("maxmemory") for one, _ in last.parts] if last else []
     return sum(limits) if limits and all(limits) else None
 
 
-def _latest(form: str, values: Sequence[float | None], words: Callable[[float], str] = count) -> str:
+def latest(form: str, values: Sequence[float | None], words: Callable[[float], str] = count) -> str:
+    """'Latest 340/s; from 12 to 1.2 k.': form has a place for the newest value."""
     known = [value for value in values if value is not None]
     if not known:
         return "Nothing known in this time."
@@ -161,4 +166,4 @@ def _latest(form: str, values: Sequence[float | None], words: Callable[[float], 
 
 def _memory(values: Sequence[float | None], limit: float | None) -> str:
     of = f" of {size(limit)}" if limit else ", no maxmemory is set"
-    return _latest("{}" + of, values, size)
+    return latest("{}" + of, values, size)

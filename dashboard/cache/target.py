@@ -12,7 +12,7 @@ A target is written as `name=url`:
 with these options in its query: `timeout` and `connect_timeout` (seconds), `environment`
 (production, staging, development), `read_only` (yes/no), `username`, `password_file`,
 `sentinel_username`, `sentinel_password_file`, `tls_ca`, `tls_cert`, `tls_key` (files),
-`tls_verify` (yes/no), `db`.
+`tls_verify` (yes/no), `db`, `memory_limit` (what the server's container or machine may take, such as 2gb).
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from dashboard.cache.setting import BadValue, canonical
+
 Kind = Literal["standalone", "cluster", "sentinel"]
 Environment = Literal["", "production", "staging", "development"]
 
@@ -31,7 +33,7 @@ _SCHEME = re.compile(r"(?:redis|valkey)(?P<tls>s)?(?:\+(?P<kind>cluster|sentinel
 _ENVIRONMENTS = ("production", "staging", "development")
 _OPTIONS = frozenset(
     "timeout connect_timeout environment read_only username password_file sentinel_username "
-    "sentinel_password_file tls_ca tls_cert tls_key tls_verify db".split()
+    "sentinel_password_file tls_ca tls_cert tls_key tls_verify db memory_limit".split()
 )
 
 
@@ -68,6 +70,8 @@ class Target:
     connect_timeout: float = 2.0
     environment: Environment = ""
     read_only: bool = False
+    memory_limit: int = 0
+    """Bytes that each server's container or machine may take, as the operator says; 0 where nobody has said it."""
 
     @property
     def address(self) -> str:
@@ -141,6 +145,7 @@ def _from_url(name: str, url: str) -> Target:
         connect_timeout=_seconds(options, "connect_timeout"),
         environment=_environment(options),
         read_only=_yes(options, "read_only"),
+        memory_limit=_bytes(options, "memory_limit"),
     )
 
 
@@ -210,6 +215,18 @@ def _seconds(options: dict[str, str], name: str) -> float:
     if not 0.01 <= seconds <= 60:
         raise BadTarget(f"{name} is a number of seconds from 0.01 to 60.")
     return seconds
+
+
+def _bytes(options: dict[str, str], name: str) -> int:
+    if name not in options:
+        return 0
+    try:
+        value = int(canonical("maxmemory", options[name]))
+    except BadValue:
+        value = 0
+    if value < 1:
+        raise BadTarget(f"{name} is bytes such as 2gb or 512mb.")
+    return value
 
 
 def _environment(options: dict[str, str]) -> Environment:

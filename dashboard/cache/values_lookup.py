@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from dashboard.cache.connect import Cache
+from dashboard.cache.glob import is_wild
 from dashboard.cache.selection import Selection
 from dashboard.cache.values_request import ELEMENT_SHOWN, LENGTHS, READ_MOST, ask, checked, knows_field_ttls
 from dashboard.cache.values_rows import Excerpt, Gone, HashRow, Row, SetRow, SortedSetRow, ValuePage
 
 
 def is_literal(match: bytes) -> bool:
-    return not Selection(match).has_wildcard
+    return not is_wild(match)
 
 
 def look_up(cache: Cache, key: bytes, *, kind: str, match: bytes) -> ValuePage | Gone:

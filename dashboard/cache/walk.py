@@ -13,11 +13,13 @@ from dashboard.cache.calls import Step, Visited
 from dashboard.cache.connect import Cache, Node
 from dashboard.cache.errors import checked
 from dashboard.cache.filtering import meets, needs_look
-from dashboard.cache.govern import Batch, govern
-from dashboard.cache.governor import MOST_COUNT, Budget
+from dashboard.cache.govern import Batch, Visit, at_once, govern
+from dashboard.cache.governor import MOST_COUNT, Budget, Rests
+from dashboard.cache.listing import Listing
 from dashboard.cache.position import Place, Position
 from dashboard.cache.scan import examined_by, scan_command
 from dashboard.cache.selection import Selection
+from dashboard.cache.watch import Limits
 
 __all__ = ["MOST_COUNT", "Batch", "Budget", "Place", "Position", "scan_command", "walk"]
 
@@ -25,14 +27,21 @@ Keys = tuple[bytes, ...]
 
 
 def walk(
-    cache: Cache, selection: Selection, budget: Budget, start: Position | None = None, *, replicas: bool = False
+    cache: Cache,
+    selection: Selection,
+    budget: Budget,
+    start: Position | None = None,
+    *,
+    limits: Limits | None = None,
+    replicas: bool = False,
+    rests: Rests | None = None,
 ) -> Iterator[Batch[Keys]]:
     """Batches of keys that meet the selection, from `start` (or the beginning) to the end or the budget's.
 
     Round trips: DBSIZE once for each primary, then one SCAN a batch, and one pipeline where the selection has a
-    condition that SCAN does not know. A primary that fails ends there as lost, in the position of the
-    batch (without keys) that says so, and the walk goes on with the others. Raises CacheError where
-    the cache as a whole cannot be reached.
+    condition that SCAN does not know; for a list of keys one pipeline a batch, which says those that exist. A primary
+    that fails ends there as lost, in the position of the batch (without keys) that says so, and the walk goes on with
+    the others. Raises CacheError where the cache as a whole cannot be reached.
     """
 
     def visit(node: Node, cursor: int, count: int) -> Step[Keys]:
@@ -44,5 +53,12 @@ def walk(
             keys = meets(cache, node, selection, keys)
         return Visited(int(following), examined, keys)
 
-    for batch in govern(cache, visit, budget, start, replicas=replicas):
+    def look_up(node: Node, cursor: int, count: int) -> Visited[Keys]:
+        following, named = listing.slice(node, cursor, count)
+        return Visited(following, len(named), meets(cache, node, selection, named))
+
+    listing = Listing(cache, selection.keys or ())
+    how: Visit[Keys] = visit if selection.keys is None else at_once(look_up)
+    known = None if selection.keys is None else listing
+    for batch in govern(cache, how, budget, start, limits=limits, replicas=replicas, listing=known, rests=rests):
         yield Batch(batch.node, batch.found or (), batch.before, batch.position, batch.anew, batch.cost)

@@ -1,7 +1,8 @@
 """A kind of long work: one plain generator of snapshots, and what is to be known of it. kinds.py has them all.
 
 A kind's generator knows no queue and no database row: it is given what it works on and its arguments, and yields
-frozen dataclasses with a `progress`. To cancel it is to close it, so what it must put back goes into a `finally`.
+frozen dataclasses with a `progress`. To cancel or pause it is to close it, so what it must put back goes into a
+`finally`.
 """
 
 from __future__ import annotations
@@ -70,6 +71,8 @@ class Kind:
     attempt when it begins and the outcome when it ends, with after(last snapshot): what was done by then, in numbers
     (the snapshot is None if there was none). again: whether an ended job may be started again with the same arguments.
     counts: what a snapshot counted, by name: the list of jobs tells it without reading the snapshot (job_words.py).
+    resumes: whether a job that was paused, interrupted or has failed may go on where it stood: started once more with
+    the same arguments, its generator finds out by itself where that was, and its first snapshot counts all of it.
     """
 
     name: str
@@ -82,6 +85,7 @@ class Kind:
     after: Callable[[Any], JSON] = _nothing
     again: bool = True
     counts: Callable[[Any], Mapping[str, int]] = _no_counts
+    resumes: bool = False
 
     @property
     def changes(self) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dashboard.jobs.analysis_job import KIND as ANALYSIS
+from dashboard.jobs.eviction_trace_job import KIND as EVICTION_TRACE
+from dashboard.jobs.invalidation_job import KINDS as INVALIDATION
 from dashboard.jobs.kind import Kind
 from dashboard.jobs.retime_job import KINDS as RETIMING
 from dashboard.jobs.saving_job import KIND as SAVING
 
-KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (ANALYSIS, *RETIMING, SAVING)}
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (ANALYSIS, EVICTION_TRACE, *INVALIDATION, *RETIMING, SAVING)}

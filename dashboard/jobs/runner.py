@@ -1,7 +1,7 @@
 """Driving one job: its generator is asked for snapshots until it ends, fails, or is to be ended.
 
-A job ends as finished, failed, cancelled or interrupted, never otherwise, and how far it got stays as its last
-snapshot said: nothing here ever makes a progress of its own.
+A job ends as finished, failed, cancelled or interrupted, never otherwise, or stands as paused, and how far it got stays
+as its last snapshot said: nothing here ever makes a progress of its own.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from dashboard.cache.errors import CacheError
 from dashboard.jobs.kind import HasProgress, Kind, Refused, Work
@@ -20,7 +20,7 @@ from dashboard.store import audit, jobs
 from dashboard.store.audit import JSON, Change
 from dashboard.store.engine import Store
 from dashboard.store.errors import StoreError
-from dashboard.store.jobs import Ended, Job, Order
+from dashboard.store.jobs import Job, Order, Stopped
 
 SAVE_SECONDS = 0.3  # a snapshot is kept at most so often: the page asks once a second
 SAVE_SHARE = 0.2  # and saving takes at most this share of the time, where snapshots are large or the disk is slow
@@ -31,6 +31,7 @@ TRIES = 5  # to write down the last snapshot and how a job ended, a second apart
 
 STOPPED = "The worker was stopped."
 CANCELLED = "Cancelled before its end."
+PAUSED = "Paused."
 DEFECT = "Cachedeck failed at this."
 DEFECT_ADVICE = "The log of the worker says why."
 
@@ -39,9 +40,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended. `error` and `advice` are sentences, empty for one that is finished."""
+    """How a job ended, or that it stands. `error` and `advice` are sentences, empty for one that is finished."""
 
-    state: Ended
+    state: Stopped
     error: str = ""
     advice: str = ""
 
@@ -51,16 +52,32 @@ class Outcome:
             raise _Unfinished(self)
 
 
-def run(job: Job, work: Work, kind: Kind, owner: str, stop: threading.Event) -> Outcome:
+@dataclass
+class Wish:
+    """What the process that runs a job itself wants of it, beside what is asked for in the store."""
+
+    order: Literal["go on", "pause", "cancel", "stop"] = "go on"
+
+
+def run(
+    job: Job,
+    work: Work,
+    kind: Kind,
+    owner: str,
+    stop: threading.Event,
+    *,
+    wish: Wish | None = None,
+    on_snapshot: Callable[[Any], None] | None = None,
+) -> Outcome:
     """Run a job that the worker `owner` has claimed, until its end or `stop`; returns when that is written down.
 
-    `stop` and a cancellation are heeded whenever the generator yields. A kind that changes nothing may be cancelled
-    while it waits for a server that does not answer: what is to be known of it is known already. Raises nothing that
-    a kind raises.
+    `stop`, a pause and a cancellation are heeded whenever the generator yields. A kind that changes nothing may be
+    cancelled while it waits for a server that does not answer: what is to be known of it is known already. Raises
+    nothing that a kind raises. on_snapshot: is given each snapshot; it must not raise.
     """
-    keeper = _Keeper(work.store, job.id, owner, kind)
+    keeper = _Keeper(work.store, job.id, owner, kind, on_snapshot)
     with _Pulse(work.store, job.id, owner, kind) as pulse:
-        ending = _Ending(pulse, stop)
+        ending = _Ending(pulse, stop, kind.resumes, wish or Wish())
         outcome = _guarded(job, lambda: _kept(job, work, kind, keeper, ending))
         if pulse.ended_alone:
             return Outcome("cancelled")
@@ -141,23 +158,28 @@ class _Unfinished(Exception):
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(outcome.state)
         self.outcome = outcome
-        self.sentence = outcome.error or (CANCELLED if outcome.state == "cancelled" else STOPPED)
+        self.sentence = outcome.error or {"cancelled": CANCELLED, "paused": PAUSED}.get(outcome.state, STOPPED)
 
 
 class _Keeper:
     """Keeps the last snapshot in the store: the first at once, the others as often as it is worth it."""
 
-    def __init__(self, store: Store, job_id: int, owner: str, kind: Kind) -> None:
+    def __init__(
+        self, store: Store, job_id: int, owner: str, kind: Kind, on_snapshot: Callable[[Any], None] | None
+    ) -> None:
         self._store = store
         self._job_id = job_id
         self._owner = owner
         self._kind = kind
+        self._on_snapshot = on_snapshot
         self._saved: HasProgress | None = None
         self._not_before = 0.0
         self.last: Any = None
 
     def take(self, snapshot: HasProgress) -> None:
         self.last = snapshot
+        if self._on_snapshot is not None:
+            self._on_snapshot(snapshot)
         if time.monotonic() >= self._not_before:
             self.save()
 
@@ -225,16 +247,21 @@ class _Pulse:
 
 @dataclass(frozen=True)
 class _Ending:
-    """Whether a job is to end before its end, and as what."""
+    """Whether a job is to end before its end, or to stand, and as what."""
 
     pulse: _Pulse
     stop: threading.Event
+    resumes: bool
+    wish: Wish
 
     def wanted(self) -> Outcome | None:
-        if self.stop.is_set():
+        orders = (self.pulse.order, self.wish.order)
+        if self.stop.is_set() or "stop" in orders:
             return Outcome("interrupted", STOPPED)
-        if self.pulse.order == "lost":
+        if "lost" in orders:
             return Outcome("interrupted", jobs.INTERRUPTED)
-        if self.pulse.order == "cancel":
+        if "cancel" in orders:
             return Outcome("cancelled")
+        if "pause" in orders and self.resumes:
+            return Outcome("paused")
         return None

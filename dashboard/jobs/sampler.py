@@ -1,9 +1,11 @@
-"""Sampling: INFO of every primary of every cache, every few seconds, into the store.
+"""Sampling: INFO of every primary of every cache, every few seconds, into the store; what commands cost, more rarely.
 
 Samples are taken at multiples of the period on the wall clock, so those of two workers coincide and
 the store keeps one of them. Each cache has a thread of its own: one that hangs delays no other. Plain
 INFO is asked for: choosing sections costs redis-py more than it saves the server, and several at
 once are understood only since 7.0.
+
+Counters that were set back (restart, CONFIG RESETSTAT) are carried along from the last sample before, see rates.carry.
 """
 
 from __future__ import annotations
@@ -15,7 +17,11 @@ from collections.abc import Iterable, Sequence
 
 from dashboard.cache.connect import Cache, Node
 from dashboard.cache.errors import CacheError
-from dashboard.cache.info import parse, reading
+from dashboard.cache.info import Reading, parse, reading, restored
+from dashboard.cache.rates import carry, was_set_back
+from dashboard.jobs import latency
+from dashboard.jobs.command_sampling import CommandSampling
+from dashboard.jobs.looking import Looking
 from dashboard.store import samples
 from dashboard.store.engine import Store
 from dashboard.store.errors import StoreError
@@ -64,10 +70,13 @@ class Sampler:
 class Follower:
     """Samples one cache. What goes wrong is logged when it begins, changes or ends, not each time."""
 
-    def __init__(self, store: Store, cache: Cache, period: float) -> None:
+    def __init__(self, store: Store, cache: Cache, period: float, command_period: float = latency.SECONDS) -> None:
         self._store = store
         self._cache = cache
         self._period = period
+        self._last: dict[str, Reading] = {}
+        self._commands = CommandSampling(store, cache, max(period, command_period))
+        self._looking = Looking(cache)
         self._trouble: dict[str, str] = {}
         self._not_before: dict[str, float] = {}
 
@@ -75,6 +84,7 @@ class Follower:
         """Take samples until `stop` is set: one at once, then at each multiple of the period."""
         while not stop.is_set():
             self.sample_guarded()
+            self._looking.look_if_due()
             now = time.time()
             stop.wait(self._slot(now) + self._period - now)
 
@@ -94,13 +104,16 @@ class Follower:
     def sample(self) -> None:
         """One round: ask the primaries that answered last time, save, then try the others.
 
-        One round trip a primary. Raises CacheError when the primaries cannot be told, StoreError.
+        One round trip a primary, and another where it is time to look at commands. Raises CacheError when the
+        primaries cannot be told, StoreError.
         """
         slot = self._slot(time.time())
         nodes = self._cache.primaries()
         gone = self._trouble.keys() - {node.name for node in nodes} - {""}
         for name in gone:
             del self._trouble[name]
+        for name in self._last.keys() - {node.name for node in nodes}:
+            del self._last[name]
         well = [node for node in nodes if node.name not in self._trouble]
         ill = [node for node in nodes if node.name in self._trouble]
         self._save(slot, well)
@@ -110,6 +123,8 @@ class Follower:
         taken = [sample for node in nodes if (sample := self._ask(slot, node)) is not None]
         if taken:
             samples.save(self._store, taken, self._period)
+        answered = {sample.node: sample.values.get("run", 0.0) for sample in taken}
+        self._commands.sample([(node, answered[node.name]) for node in nodes if node.name in answered])
 
     def _ask(self, slot: float, node: Node) -> Sample | None:
         at, begun = time.time(), time.monotonic()
@@ -119,10 +134,21 @@ class Follower:
             self._not_before[node.name] = time.monotonic() + PATIENCE * (time.monotonic() - begun)
             self._note(node.name, error.sentence)
             return None
-        values = dict(reading(parse(text), at, node.name).values)
-        values["answer_seconds"] = time.monotonic() - begun
+        took = time.monotonic() - begun
+        now = reading(parse(text), at, node.name)
+        values = {**now.values, **self._carried(now), "answer_seconds": took}
+        values.update(self._looking.figures.get(node.name, {}))
+        self._last[node.name] = Reading(at, node.name, values)
         self._note(node.name, "")
         return Sample(slot, self._cache.name, node.name, values)
+
+    def _carried(self, now: Reading) -> dict[str, float]:
+        """By the sample before. Where counters were set back it is that of the store, so that two workers agree."""
+        before = self._last.get(now.node)
+        if before is None or was_set_back(before, now):
+            kept = {one.node: one for one in samples.latest(self._store, self._cache.name)}.get(now.node)
+            before = restored(kept.at, kept.node, kept.values) if kept else before
+        return carry(before, now) if before else {}
 
     def _due(self, node: Node) -> bool:
         return time.monotonic() >= self._not_before.get(node.name, 0.0)

@@ -1,4 +1,4 @@
-"""The worker process: the sampler, the jobs and the queue's consumer, side by side, until a signal."""
+"""The worker process: sampler, jobs, schedules, trials and the queue's consumer, side by side, until a signal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from huey.consumer import Consumer
@@ -16,14 +16,20 @@ from dashboard.jobs.housekeeping import register
 from dashboard.jobs.kind import Kind
 from dashboard.jobs.kinds import KINDS
 from dashboard.jobs.pool import Pool
+from dashboard.jobs.presence import Presence
 from dashboard.jobs.queue import make_queue
 from dashboard.jobs.sampler import Sampler
+from dashboard.jobs.scheduler import Scheduler
+from dashboard.jobs.trial_guard import TrialGuard
 from dashboard.settings import Settings, prepare_data_folder
 from dashboard.store.engine import open_store
+from dashboard.store.vault import vault_of
 
 TASK_THREADS = 2  # tasks wait for caches and the store most of the time
 POLL_SECONDS = 1.0  # longest time until a task on SQLite is noticed; Redis and PostgreSQL wake the consumer
 STOP_SECONDS = 0.4  # for tasks under way: with the sampler's second and JOBS_SECONDS it stays below 2 s
+WATCHING_SECONDS = 0.1  # scheduler and trial guards together; what waits for a server dies with us
+PRESENCE_SECONDS = 0.1
 JOBS_SECONDS = 0.2  # more for jobs under way, which are told to end before all the others
 LOOK_SECONDS = 0.2  # how soon a signal is noticed
 HEALTH_SECONDS = 10.0  # how often dead threads of the consumer are replaced
@@ -50,10 +56,19 @@ def run(settings: Settings, stop: threading.Event | None = None, kinds: Mapping[
     caches = {target.name: Cache(target) for target in settings.caches}
     try:
         queue = make_queue(settings)
-        register(queue, store)
+        register(queue, store, vault_of(settings))
         _log.info("%s", opening(settings))
         sampler = Sampler(store, caches.values(), settings.sample_seconds)
-        return _work(queue, sampler, Pool(store, caches, settings, kinds), stop or threading.Event())
+        scheduler = Scheduler(store, caches, settings)
+        # One for each cache, so that one that hangs holds up no trial on another.
+        guards = [TrialGuard(store, {name: cache}, settings) for name, cache in caches.items()]
+        presence = Presence(store)
+        presence.start()
+        try:
+            pool = Pool(store, caches, settings, kinds)
+            return _work(queue, sampler, (scheduler, *guards), pool, stop or threading.Event())
+        finally:
+            presence.stop(PRESENCE_SECONDS)
     finally:
         for cache in caches.values():
             cache.close()
@@ -69,18 +84,25 @@ def opening(settings: Settings) -> str:
     )
 
 
-def _work(queue: object, sampler: Sampler, pool: Pool, stop: threading.Event) -> bool:
+def _work(
+    queue: object, sampler: Sampler, watching: Sequence[Scheduler | TrialGuard], pool: Pool, stop: threading.Event
+) -> bool:
     consumer = _Consumer(queue, workers=TASK_THREADS, max_delay=POLL_SECONDS, shutdown_timeout=STOP_SECONDS)
     with _signals() as received:
         consumer.start()
         sampler.start()
         pool.start()
+        for one in watching:
+            one.start()
         looked = time.monotonic()
         while not received and not stop.wait(LOOK_SECONDS):
             if time.monotonic() - looked > HEALTH_SECONDS:
                 looked = time.monotonic()
                 consumer.check_worker_health()
         pool.ask_to_stop()
+        ends = time.monotonic() + WATCHING_SECONDS
+        for one in watching:
+            one.stop(max(ends - time.monotonic(), 0.0))
         sampler.stop()
         consumer.stop(graceful=True)
         all_ended = pool.finish(JOBS_SECONDS)

@@ -19,7 +19,7 @@ from dashboard.store import chain
 from dashboard.store.chain import Verification, verify
 from dashboard.store.engine import Store
 from dashboard.store.errors import StoreError
-from dashboard.store.schema import AuditRow
+from dashboard.store.schema import AuditHeadRow, AuditRow
 from dashboard.store.trail import Entry, Filters, export, search, storable
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "Filters",
     "Verification",
     "export",
+    "length",
     "record",
     "search",
     "verify",
@@ -46,7 +47,7 @@ class Change:
     """What is about to be tried.
 
     `actor` is the operator's name, `cache` empty where Cachedeck itself is changed, `action` a name
-    such as "key.delete", `subject` what it is done to, printable. NUL characters and lone surrogates,
+    such as "key.ttl", `subject` what it is done to, printable. NUL characters and lone surrogates,
     which not every database can hold, are kept as their escapes.
     """
 
@@ -93,6 +94,13 @@ def record(store: Store, change: Change) -> Iterator[Attempt]:
         _end(store, change, attempt, "failed", _told(error))
         raise
     _end(store, change, attempt, "done", "")
+
+
+def length(store: Store) -> int:
+    """How many entries the trail has. Raises StoreUnavailable."""
+    with store.read() as session:
+        head = session.get(AuditHeadRow, chain.HEAD_ID)
+        return head.last_id if head else 0
 
 
 def _begin(store: Store, change: Change) -> int:

@@ -26,7 +26,7 @@ from dashboard.store.schema import LockRow
 BUSY_SECONDS = 10.0
 """How long a writer waits for another one's transaction, none of which takes more than milliseconds."""
 
-Lock = Literal["operators", "sign_in", "ttl_rules"]
+Lock = Literal["operators", "sign_in", "ttl_rules", "invalidations", "settings"]
 
 _WRITES = "cachedeck_writes"
 

@@ -108,21 +108,34 @@ class AuditHeadRow(Base):
     hash: Mapped[str] = mapped_column(String(64))
 
 
-class SampleRow(Base):
-    """One node's counters at one time. `resolution` is the bucket's length in seconds, 0 as sampled.
+class TakenRow(Base):
+    """What one node told at one time. `resolution` is the bucket's length in seconds, 0 as sampled.
 
-    `slot_ms` is the start of the bucket, `at` when its sample was really taken, `counters` JSON text.
+    `slot_ms` is the start of the bucket, `at` when its sample was really taken, `counters` JSON, compressed
+    by zlib where it was not written by an older version.
     """
 
-    __tablename__ = "samples"
+    __abstract__ = True
 
     cache: Mapped[str] = mapped_column(String(255), primary_key=True)
     node: Mapped[str] = mapped_column(String(255), primary_key=True)
     resolution: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     slot_ms: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     at: Mapped[float] = mapped_column(Double)
-    counters: Mapped[str] = mapped_column(Text)
+    counters: Mapped[bytes] = mapped_column(LargeBinary)
 
+
+class SampleRow(TakenRow):
+    """The counters of INFO."""
+
+    __tablename__ = "samples"
+    __table_args__ = (Index(None, "cache", "resolution", "slot_ms"),)
+
+
+class CommandSampleRow(TakenRow):
+    """What commands had cost; taken more rarely."""
+
+    __tablename__ = "command_samples"
     __table_args__ = (Index(None, "cache", "resolution", "slot_ms"),)
 
 
@@ -132,7 +145,8 @@ class JobRow(Base):
     `state` is one of jobs.STATES as it was last written down: of a worker that was killed it says "running" until
     somebody notices. `owner` is the random id of the worker that runs it ("" before), `arguments` and `progress`
     are JSON text; `progress` is null until the first snapshot. `follows` is the job that this one carries out, of which
-    there can be one only.
+    there can be one only. `about` is the number of the invalidation that it plans, carries out or takes back.
+    `queued_at` is when it was asked for, or last to be resumed.
     """
 
     __tablename__ = "jobs"
@@ -147,7 +161,9 @@ class JobRow(Base):
     state: Mapped[str] = mapped_column(String(16))
     owner: Mapped[str] = mapped_column(String(32))
     cancelling: Mapped[bool] = mapped_column(Boolean)
+    pausing: Mapped[bool] = mapped_column(Boolean)
     created_at: Mapped[float] = mapped_column(Double)
+    queued_at: Mapped[float] = mapped_column(Double)
     started_at: Mapped[float | None] = mapped_column(Double)
     heartbeat_at: Mapped[float | None] = mapped_column(Double)
     ended_at: Mapped[float | None] = mapped_column(Double)
@@ -155,8 +171,9 @@ class JobRow(Base):
     error: Mapped[str] = mapped_column(Text)
     advice: Mapped[str] = mapped_column(Text)
     follows: Mapped[int | None] = mapped_column(BigInteger, unique=True)
+    about: Mapped[int | None] = mapped_column(BigInteger)
 
-    __table_args__ = (Index(None, "cache", "kind", "id"), Index(None, "state", "id"))
+    __table_args__ = (Index(None, "cache", "kind", "id"), Index(None, "state", "id"), Index(None, "about"))
 
 
 class JobSnapshotRow(Base):
@@ -186,6 +203,182 @@ class TtlRuleRow(Base):
     created_at: Mapped[float] = mapped_column(Double)
 
     __table_args__ = (UniqueConstraint("cache", "pattern"),)
+
+
+class InvalidationRow(Base):
+    """One invalidation, from its plan on. `id` is the number by which people and scripts name it.
+
+    `task` is JSON text (Task.to_query); a long list of keys is not in it but, compressed, in `names`, which is read
+    only where it is asked for. `source` is where it was asked for ("page", "key", "api", "cli", "schedule").
+    `plan_job` is null where no plan was made because the keys were named one by one; `run_job` is null until it is
+    carried out, which happens once. `keys_*` and `memory` are what the plan said at its end. `needs` says why another
+    operator has to approve it, "" where nobody has to. `token_id` and `idempotency` are of the API.
+    """
+
+    __tablename__ = "invalidations"
+
+    id: Mapped[int] = mapped_column(COUNTED, primary_key=True)
+    cache: Mapped[str] = mapped_column(String(255))
+    task: Mapped[str] = mapped_column(Text)
+    actor: Mapped[str] = mapped_column(Text)
+    address: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    source: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[float] = mapped_column(Double)
+    planned_at: Mapped[float | None] = mapped_column(Double)
+    expires_at: Mapped[float] = mapped_column(Double)
+    plan_job: Mapped[int | None] = mapped_column(BigInteger, unique=True)
+    run_job: Mapped[int | None] = mapped_column(BigInteger, unique=True)
+    keys: Mapped[float | None] = mapped_column(Double)
+    keys_low: Mapped[float | None] = mapped_column(Double)
+    keys_high: Mapped[float | None] = mapped_column(Double)
+    memory: Mapped[float | None] = mapped_column(Double)
+    needs: Mapped[str] = mapped_column(Text)
+    approved_by: Mapped[str] = mapped_column(Text)
+    approved_at: Mapped[float | None] = mapped_column(Double)
+    token_id: Mapped[int | None] = mapped_column(Integer, ForeignKey("tokens.id"))
+    idempotency: Mapped[str | None] = mapped_column(String(255))
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    names: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
+
+    __table_args__ = (
+        Index(None, "cache", "id"),
+        UniqueConstraint("token_id", "idempotency"),
+        {"sqlite_autoincrement": True},  # a number is never given twice: the vault and scripts know invalidations by it
+    )
+
+
+class TokenRow(Base):
+    """A token of the API. `hash` is the SHA-256 of a random secret that was shown once; `beginning` its first letters.
+
+    `cache` is "" for all caches; `patterns` is a JSON list of globs, empty for all keys.
+    """
+
+    __tablename__ = "tokens"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    hash: Mapped[str] = mapped_column(String(64), unique=True)
+    beginning: Mapped[str] = mapped_column(String(16))
+    role: Mapped[int] = mapped_column(Integer)
+    cache: Mapped[str] = mapped_column(String(255))
+    patterns: Mapped[str] = mapped_column(Text)
+    created_by: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[float] = mapped_column(Double)
+    expires_at: Mapped[float | None] = mapped_column(Double)
+    last_used_at: Mapped[float | None] = mapped_column(Double)
+    revoked_at: Mapped[float | None] = mapped_column(Double)
+    revoked_by: Mapped[str] = mapped_column(Text)
+
+
+class ScheduleRow(Base):
+    """An invalidation that is carried out later: once at `next_at` (`cron` is ""), or by a cron expression in UTC.
+
+    `task` is JSON text (Task.to_query). `next_at` is null when nothing is to come.
+    """
+
+    __tablename__ = "schedules"
+
+    id: Mapped[int] = mapped_column(COUNTED, primary_key=True)
+    cache: Mapped[str] = mapped_column(String(255))
+    task: Mapped[str] = mapped_column(Text)
+    cron: Mapped[str] = mapped_column(String(255))
+    enabled: Mapped[bool] = mapped_column(Boolean)
+    actor: Mapped[str] = mapped_column(Text)
+    address: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[float] = mapped_column(Double)
+    next_at: Mapped[float | None] = mapped_column(Double)
+    last_at: Mapped[float | None] = mapped_column(Double)
+    last_invalidation: Mapped[int | None] = mapped_column(BigInteger)
+    last_error: Mapped[str] = mapped_column(Text)
+
+    __table_args__ = (Index(None, "enabled", "next_at"), Index(None, "cache", "id"))
+
+
+class SettingChangeRow(Base):
+    """One change of a cache's settings, from when it was begun: what every node had before and was seen to have after.
+
+    `wanted` (name -> value) and `nodes` (setting_changes.NodeChange) are JSON text. `takes_back` is the number of the
+    change that this one takes back. `state` is one of setting_changes.STATES; "applying" stays where a process died.
+    """
+
+    __tablename__ = "setting_changes"
+
+    id: Mapped[int] = mapped_column(COUNTED, primary_key=True)
+    cache: Mapped[str] = mapped_column(String(255))
+    kind: Mapped[str] = mapped_column(String(16))
+    state: Mapped[str] = mapped_column(String(16))
+    wanted: Mapped[str] = mapped_column(Text)
+    replicas: Mapped[bool] = mapped_column(Boolean)
+    nodes: Mapped[str] = mapped_column(Text)
+    actor: Mapped[str] = mapped_column(Text)
+    address: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    at: Mapped[float] = mapped_column(Double)
+    takes_back: Mapped[int | None] = mapped_column(BigInteger)
+    persisted_at: Mapped[float | None] = mapped_column(Double)
+
+    __table_args__ = (Index(None, "cache", "id"), {"sqlite_autoincrement": True})
+
+
+class TrialRow(Base):
+    """Settings that are changed for a bounded time and taken back by the worker.
+
+    `purpose`: "trial", judged by its guards, or "events", for a measurement that needs notifications. `change` and
+    `taken_back` are numbers of setting_changes. `open` is the name of what may be open once on a cache (cache and
+    purpose), null when it has ended. `ends_at` by the wall clock; `seconds` how long it was to take by any clock.
+    `guards`, `baseline`, `notes` and `comparison` are JSON text.
+    """
+
+    __tablename__ = "trials"
+
+    id: Mapped[int] = mapped_column(COUNTED, primary_key=True)
+    cache: Mapped[str] = mapped_column(String(255))
+    purpose: Mapped[str] = mapped_column(String(16))
+    open: Mapped[str | None] = mapped_column(String(300), unique=True)
+    state: Mapped[str] = mapped_column(String(16))
+    change: Mapped[int | None] = mapped_column(BigInteger)
+    taken_back: Mapped[int | None] = mapped_column(BigInteger)
+    wanted: Mapped[str] = mapped_column(Text)
+    replicas: Mapped[bool] = mapped_column(Boolean)
+    guards: Mapped[str] = mapped_column(Text)
+    baseline: Mapped[str] = mapped_column(Text)
+    notes: Mapped[str] = mapped_column(Text)
+    comparison: Mapped[str | None] = mapped_column(Text)
+    why: Mapped[str] = mapped_column(Text)
+    actor: Mapped[str] = mapped_column(Text)
+    address: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    started_at: Mapped[float] = mapped_column(Double)
+    seconds: Mapped[float] = mapped_column(Double)
+    ends_at: Mapped[float] = mapped_column(Double)
+    ended_at: Mapped[float | None] = mapped_column(Double)
+
+    __table_args__ = (Index(None, "cache", "id"), {"sqlite_autoincrement": True})
+
+
+class SilenceRow(Base):
+    """A rule of the findings that somebody does not want to hear of on one cache. `until` is null for ever."""
+
+    __tablename__ = "silences"
+
+    cache: Mapped[str] = mapped_column(String(255), primary_key=True)
+    rule: Mapped[str] = mapped_column(String(64), primary_key=True)
+    reason: Mapped[str] = mapped_column(Text)
+    actor: Mapped[str] = mapped_column(Text)
+    at: Mapped[float] = mapped_column(Double)
+    until: Mapped[float | None] = mapped_column(Double)
+
+
+class WorkerRow(Base):
+    """A worker that ran at `seen_at`. `id` is random, made anew at each start; a worker that is stopped leaves none."""
+
+    __tablename__ = "workers"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    started_at: Mapped[float] = mapped_column(Double)
+    seen_at: Mapped[float] = mapped_column(Double)
 
 
 class LockRow(Base):

@@ -60,6 +60,12 @@ def place(name_key: str, address: str) -> Place:
     return Place(digest, _network(address))
 
 
+def place_of_tokens(address: str) -> Place:
+    """Where a wrong token of the API comes from. Counted apart: a broken script keeps nobody from signing in."""
+    apart = f"api {_network(address)}"[:64]
+    return Place(hashlib.sha256(apart.encode()).hexdigest(), apart)
+
+
 def reserve(session: Session, where: Place, now: float) -> None:
     """Count an attempt as failed before it is tried. Raises Throttled if it may not be tried.
 

@@ -1,7 +1,7 @@
 """Who may call which route, and in whose name something is changed.
 
-Every view function carries one mark, `@requires(Role.X)` or `@public`; the guard refuses an endpoint
-without one, so that a forgotten mark is a closed door and not an open one. `role_of()` reads the marks.
+Every view function carries one mark, `@requires(Role.X)`, `@by_token(Role.X)` or `@public`; the guard refuses an
+endpoint without one, so that a forgotten mark is a closed door and not an open one. `role_of()` reads the marks.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dashboard.cache.connect import Cache
 from dashboard.store import audit
 from dashboard.store.audit import JSON, Attempt, Change
 from dashboard.store.operators import Operator, Role
-from dashboard.views import signed_in
+from dashboard.views import bearer, signed_in
 from dashboard.views.deck import deck
 from dashboard.views.next_address import path_of, safe_next
 from dashboard.views.signed_in import signed_in_operator
@@ -53,10 +53,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Access:
-    """What a route asks for. `role` None: anybody, signed in or not. `background`: no sign of life."""
+    """What a route asks for. `role` None: anybody, signed in or not. `background`: no sign of life.
+
+    `by_token`: of a token in the request's head, and of no session.
+    """
 
     role: Role | None
     background: bool = False
+    by_token: bool = False
 
 
 class Unmarked(LookupError):
@@ -71,6 +75,14 @@ def requires(role: Role, *, background: bool = False) -> Callable[[View], View]:
     with BACKGROUND_HEADER does not count either.
     """
     return _marking(Access(role, background))
+
+
+def by_token(role: Role) -> Callable[[View], View]:
+    """Mark a view function as open to tokens of `role` and above (bearer.py), and to nobody's session.
+
+    A browser sends no such token by itself, so these routes need no CSRF token.
+    """
+    return _marking(Access(role, by_token=True))
 
 
 def public(view: View) -> View:
@@ -156,7 +168,7 @@ def reason() -> str:
 
 def address() -> str:
     """Where the request comes from, as far as the configured number of proxies is trusted to say."""
-    return request.remote_addr or "unknown"
+    return bearer.address()
 
 
 def _guard() -> ResponseReturnValue | None:
@@ -167,6 +179,9 @@ def _guard() -> ResponseReturnValue | None:
     except Unmarked:
         _log.error("endpoint %s states no role and is refused", request.endpoint)
         abort(403, "This address states no role, so nobody may use it. Please report that.")
+    if access.by_token and access.role is not None:
+        bearer.require(access.role)
+        return None
     if access.role is not None:
         operator = signed_in_operator()
         if operator is None:

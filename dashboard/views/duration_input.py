@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -42,4 +43,4 @@ def typed_duration(seconds: float) -> str:
 
 def with_units(text: str) -> str:
     """A plain number of seconds, as addresses have it, as people type it: "900" is "15m"; any other text as it is."""
-    return typed_duration(float(text)) if _NUMBER.fullmatch(text) else text
+    return typed_duration(float(text)) if _NUMBER.fullmatch(text) and math.isfinite(float(text)) else text

@@ -35,7 +35,7 @@ def begin(
     return until_first_snapshot(deck().store, job)
 
 
-def require_typed(cache: Cache) -> None:
-    """On a production cache its name must have been typed before keys are changed; 400 otherwise."""
+def require_typed(cache: Cache, what: str = "keys") -> None:
+    """On a production cache its name must have been typed before its keys (or `what`) are changed; 400 otherwise."""
     if cache.target.environment == "production" and request.form.get("typed", "") != cache.name:
-        abort(400, f"{cache.name} is a production cache: type its name to change its keys.")
+        abort(400, f"{cache.name} is a production cache: type its name to change its {what}.")

@@ -1,4 +1,4 @@
-"""Jobs: what runs on a cache and what has run, its end before the end, and the same once more."""
+"""Jobs: what runs on a cache and what has run, its pause, its end before the end, and the same once more."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from flask import Blueprint, abort, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
+from dashboard.jobs import resuming
 from dashboard.jobs.kinds import KINDS
-from dashboard.jobs.start import until
+from dashboard.jobs.start import until, until_first_snapshot
 from dashboard.store import jobs
 from dashboard.store.jobs import Job, State
 from dashboard.store.operators import Role
@@ -24,7 +25,7 @@ blueprint = Blueprint("jobs", __name__, url_prefix="/caches/<cache>/jobs")
 
 PAGE = 50
 CANCEL_SECONDS = 0.6
-"""The answer to a cancellation waits so long for the job's end: most have ended by then, and the page says so."""
+"""The answer to a cancellation or pause waits so long for it: most jobs stand by then, and the page says so."""
 
 
 @blueprint.get("")
@@ -74,14 +75,10 @@ def show(cache: str, job: int) -> ResponseReturnValue:
 def cancel(cache: str, job: int) -> ResponseReturnValue:
     """End a job before its end. What it has found and done by then stays."""
     found = _job(job)
-    kind = KINDS.get(found.kind)
-    if kind and not may(kind.role):
-        abort(403, f"This needs the role {kind.role.label}.")
-    if not found.open:
+    if not found.open and found.state != "paused":
         flash(f"Job {found.id} had ended already: it is {found.state}.", "warn")
         return _strip() if wants_fragment() else _back(found)
-    subject = f"job {found.id}: {kind.subject(found.arguments) if kind else found.kind}"
-    with change(f"{found.kind}.cancel", subject, {"state": found.state}, reason()) as attempt:
+    with change(f"{found.kind}.cancel", _subject(found), {"state": found.state}, reason()) as attempt:
         asked = jobs.request_cancel(deck().store, found.id) or found
         ended = until(deck().store, asked, lambda seen: not seen.open, CANCEL_SECONDS)
         attempt.done(after={"state": "cancelling" if ended.open else ended.state})
@@ -90,6 +87,45 @@ def cancel(cache: str, job: int) -> ResponseReturnValue:
     # The sentence stays on the page while the job ends, so it says what is true before and after.
     flash(f"Asked job {ended.id} to stop." if ended.open else f"Job {ended.id} is {ended.state}.", "ok")
     return _back(ended)
+
+
+@blueprint.post("/<int:job>/pause")
+@requires(Role.OPERATOR)
+def pause(cache: str, job: int) -> ResponseReturnValue:
+    """Let a job stand, so that it can go on later. What it has done by then stays."""
+    found = _job(job)
+    if not resuming.resumes(found):
+        abort(409, "Jobs of this kind cannot go on where they stood. This one can be cancelled.")
+    if not found.open:
+        flash(f"Job {found.id} does not run: it is {found.state}.", "warn")
+        return _strip() if wants_fragment() else _back(found)
+    with change(f"{found.kind}.pause", _subject(found), {"state": found.state}, reason()) as attempt:
+        asked = jobs.request_pause(deck().store, found.id) or found
+        stands = until(deck().store, asked, lambda seen: not seen.open, CANCEL_SECONDS)
+        attempt.done(after={"state": "pausing" if stands.open else stands.state})
+    if wants_fragment():
+        return _strip()
+    flash(f"Asked job {stands.id} to pause." if stands.open else f"Job {stands.id} is {stands.state}.", "ok")
+    return _back(stands)
+
+
+@blueprint.post("/<int:job>/resumption")
+@requires(Role.OPERATOR)
+def resume(cache: str, job: int) -> ResponseReturnValue:
+    """Let a job go on where it stood: the same job, with what it has counted so far."""
+    found = _job(job)
+    kind, obstacle = KINDS.get(found.kind), resuming.why_not(deck().store, found)
+    if obstacle or kind is None:
+        abort(409, obstacle)
+    if kind.changes:
+        current_cache().require_writable()
+        require_typed(current_cache())
+    others = resuming.overlaps(deck().store, found)
+    with change(f"{found.kind}.resume", _subject(found), {"state": found.state}, reason()) as attempt:
+        resumed = resuming.resume(deck().store, found)
+        attempt.done(after={"state": resumed.state})
+    _say_resumed(resumed, others)
+    return _back(until_first_snapshot(deck().store, resumed))
 
 
 @blueprint.post("/<int:job>/restart")
@@ -122,11 +158,28 @@ def _listed(cache: str) -> tuple[list[Job], dict[str, Any]]:
 
 
 def _job(job_id: int) -> Job:
-    """A job of the URL's cache: one of another cache does not exist here."""
+    """A job of the URL's cache: one of another cache does not exist here. To change it wants the role of its kind."""
     found = jobs.get(deck().store, job_id)
     if found is None or found.cache != current_cache().name:
         abort(404, f"{current_cache().name} has no job {job_id}. Old ones are forgotten.")
+    kind = KINDS.get(found.kind)
+    if request.method == "POST" and kind and not may(kind.role):
+        abort(403, f"This needs the role {kind.role.label}.")
     return found
+
+
+def _subject(job: Job) -> str:
+    kind = KINDS.get(job.kind)
+    return f"job {job.id}: {kind.subject(job.arguments) if kind else job.kind}"
+
+
+def _say_resumed(job: Job, others: list[Job]) -> None:
+    if not others:
+        flash(f"Job {job.id} goes on.", "ok")
+        return
+    names = " and ".join(f"job {other.id}" for other in others)
+    works = "works" if len(others) == 1 else "work"
+    flash(f"Job {job.id} goes on; {names} {works} on keys that it may select too.", "warn")
 
 
 def _strip() -> ResponseReturnValue:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from typing import Any
 
@@ -13,17 +12,19 @@ from dashboard.cache import keys
 from dashboard.cache.connect import Cache
 from dashboard.cache.key_token import from_token, printable
 from dashboard.cache.keys import GONE, LONGEST_TTL, NO_TTL, Retimed, Row
-from dashboard.cache.selection import from_query
+from dashboard.cache.selection import Selection, from_query
 from dashboard.store.operators import Role
 from dashboard.views.access import change, current_cache, reason, requires
+from dashboard.views.deck import deck
 from dashboard.views.duration_input import BadDuration, parse_duration
 from dashboard.views.filters import duration
+from dashboard.views.removals import remove_at_once
 from dashboard.views.render import page
+from dashboard.views.ticked import subject
 from dashboard.views.value import value_context
 
 blueprint = Blueprint("key", __name__, url_prefix="/caches/<cache>/keys/<key>")
 
-SUBJECT_LIMIT = 2000  # characters of a key's name there; a longer one is told by its beginning, size and digest
 LEAST_TTL = 1.0  # seconds; less is a removal, and has its own act
 
 
@@ -94,29 +95,21 @@ def persist(cache: str, key: str) -> ResponseReturnValue:
 @blueprint.post("/removal")
 @requires(Role.OPERATOR)
 def remove(cache: str, key: str) -> ResponseReturnValue:
-    """Remove the key (UNLINK)."""
+    """Remove the key, as an invalidation of one: it can be brought back."""
     name = from_token(key)
-    before = _present(name)
-    with change("key.delete", subject(name), before=_facts(before), reason=reason()) as attempt:
-        removed = keys.delete(current_cache(), name)
-        attempt.done(after={"removed": removed})
-    if removed:
-        flash(f"Removed 1 key: {printable(name)[:200] or '(empty name)'}", "ok")
-    else:
-        flash("The key had gone already when it was to be removed.", "warn")
-    return _redirect(url_for("keys.index", cache=cache, **_selection_query()))
-
-
-def subject(name: bytes) -> str:
-    """How the audit trail names a key: whole, or where it is long so that no other key is named alike."""
-    shown = printable(name)
-    if len(shown) <= SUBJECT_LIMIT:
-        return shown
-    return f"{shown[:SUBJECT_LIMIT]}... ({len(name)} bytes, SHA-256 {hashlib.sha256(name).hexdigest()})"
+    row = _present(name)
+    before = {"type": row.type, "ttl_ms": row.pttl_ms, "memory": row.memory}
+    return remove_at_once(Selection(keys=(name,)), subject(name), before)
 
 
 def _context(token: str, name: bytes) -> dict[str, Any]:
-    return {"token": token, "name": printable(name), "size_of_name": len(name), "query": _selection_query()}
+    return {
+        "vault_hours": deck().settings.vault_hours,
+        "token": token,
+        "name": printable(name),
+        "size_of_name": len(name),
+        "query": _selection_query(),
+    }
 
 
 def _selection_query() -> dict[str, Any]:
@@ -137,10 +130,6 @@ def _present(name: bytes) -> Row:
     if row is None:
         abort(404, "The key does not exist (any more). Nothing was changed.")
     return row
-
-
-def _facts(row: Row) -> dict[str, Any]:
-    return {"type": row.type, "ttl_ms": row.pttl_ms, "memory": row.memory}
 
 
 def _retimed(token: str, retimed: Retimed) -> Response:

@@ -15,7 +15,7 @@ from dashboard.cache.namespaces import namespaces
 from dashboard.cache.search import MOST_SHOWN, PAGE, State, Step, search, state_from_text
 from dashboard.cache.selection import Selection, from_query, glob_escape
 from dashboard.store.operators import Role
-from dashboard.views.access import current_cache, requires
+from dashboard.views.access import current_cache, may, requires
 from dashboard.views.deck import deck
 from dashboard.views.render import fragment, of_cache_error, page
 from dashboard.views.selection_bar import selection_bar
@@ -101,7 +101,9 @@ def _context(
         "selection": selection,
         "query": selection.to_query(),
         "step": step,
-        "rows": [(row, printable(row.key), _link(name, row.key, selection)) for row in step_rows],
+        "rows": [(row, printable(row.key), _link(name, row.key, selection), to_token(row.key)) for row in step_rows],
+        "may_tick": may(Role.OPERATOR),
+        "vault_hours": deck().settings.vault_hours,
         "read_at": time.time(),
         "stopped": stopped,
         # The page is full; further rows only when they are asked for.

@@ -1,19 +1,13 @@
-"""A look at a cache itself, for when its samples are missing: what exactly is wrong with it?
-
-A server that hangs makes each look wait for the time-out, so there is one look at a time for each
-cache, its answer serves for a few seconds, and whoever asks meanwhile gets the answer before.
-"""
+"""A look at a cache itself, for when its samples are missing: what exactly is wrong with it?"""
 
 from __future__ import annotations
-
-import threading
-import time
 
 from flask import current_app
 
 from dashboard.cache.connect import Cache
 from dashboard.cache.errors import CacheError
 from dashboard.jobs.sampler import INFO
+from dashboard.views.kept_looks import KeptLooks
 
 FRESH_SECONDS = 4.0  # two polls of the overview
 
@@ -27,25 +21,11 @@ class Looks:
     """The last look at each cache, shared by the threads of this process."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._known: dict[str, tuple[float, Trouble | None]] = {}
-        self._looking: set[str] = set()
+        self._looks: KeptLooks[Trouble | None] = KeptLooks()
 
     def trouble(self, cache: Cache) -> Trouble | None:
         """What is wrong with the cache; None where it answers, or where nobody knows yet."""
-        with self._lock:
-            at, known = self._known.get(cache.name, (float("-inf"), None))
-            if time.monotonic() - at < FRESH_SECONDS or cache.name in self._looking:
-                return known
-            self._looking.add(cache.name)
-        found = known
-        try:
-            found = look(cache)
-        finally:
-            with self._lock:
-                self._looking.discard(cache.name)
-                self._known[cache.name] = (time.monotonic(), found)
-        return found
+        return self._looks.latest(cache, look, FRESH_SECONDS)
 
 
 def look(cache: Cache) -> Trouble | None:

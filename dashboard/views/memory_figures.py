@@ -44,6 +44,7 @@ class Line:
     keys_href: str
     only_href: str
     expiry_href: str
+    invalidate_href: str
     strings: Estimate | None
 
 
@@ -170,6 +171,7 @@ def _line(cache: str, selection: Selection, report: Report, row: NamespaceRow, c
         keys_href=link("keys.index"),
         only_href=link("memory.show"),
         expiry_href=link("expiry.show"),
+        invalidate_href=link("invalidations.index"),
         strings=small_strings(row),
     )
 

@@ -6,39 +6,34 @@ where samples are missing does it look at the server itself, to say why.
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flask import Blueprint, abort, current_app, jsonify, request, url_for
+from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
 from dashboard.cache.capability import NOT_ALLOWED
 from dashboard.cache.connect import Cache
 from dashboard.cache.errors import CacheError
-from dashboard.cache.findings import Finding, Picture, answer, findings
-from dashboard.cache.picture import window
-from dashboard.cache.series import Chart, charts
+from dashboard.cache.picture import Level, Picture, window
+from dashboard.cache.series import charts
+from dashboard.jobs.knowing import with_known
+from dashboard.jobs.seeing import gather
 from dashboard.store.errors import StoreError
 from dashboard.store.operators import Role
 from dashboard.views.access import current_cache, requires
+from dashboard.views.blocks import block, draw
 from dashboard.views.deck import deck
+from dashboard.views.finding_list import finding_list, worst
 from dashboard.views.live_look import looks
-from dashboard.views.overview_figures import RANGES, Range, chart_points, gather
+from dashboard.views.overview_figures import RANGES, asked_range, chart_points, drawn
 from dashboard.views.render import Problem, fragment, page
 
 blueprint = Blueprint("overview", __name__, url_prefix="/caches/<cache>")
 
-_log = logging.getLogger(__name__)
-
-# Where a finding leads: its screen -> endpoint, what the address says, the link's words.
-SCREENS: Mapping[str, tuple[str, dict[str, Any], str]] = {
-    "keys": ("keys.index", {"ttl": "none"}, "Keys without TTL"),
-    "eviction": ("eviction.show", {}, "Eviction"),
-}
 # A finding's level -> the word and the level of the health badge.
 HEALTH = {"critical": ("problem", "bad"), "warning": ("worth a look", "warn")}
 
@@ -56,7 +51,7 @@ class Live:
 @requires(Role.VIEWER)
 def show(cache: str) -> ResponseReturnValue:
     """The page. Its address says the charts' range (`minutes`) and primary (`node`)."""
-    span, node = _span(), request.args.get("node", "")
+    span, node = asked_range(), request.args.get("node", "")
     return page(
         "overview/page.html",
         screen="overview",
@@ -77,12 +72,12 @@ def figures(cache: str) -> ResponseReturnValue:
 @blueprint.get("/health")
 @requires(Role.VIEWER, background=True)
 def health(cache: str) -> ResponseReturnValue:
-    """One badge for the rail: the worst that there is to say."""
+    """One badge for the rail: the worst that there is to say, and is not silenced."""
     try:
-        worst = findings(_picture(current_cache()))[0].level
+        found: Level = worst(current_cache(), _picture(current_cache()))
     except StoreError:
-        worst = "critical"
-    word, level = HEALTH.get(worst, ("healthy", "ok"))
+        found = "critical"
+    word, level = HEALTH.get(found, ("healthy", "ok"))
     return fragment("overview/_health.html", word=word, level=level)
 
 
@@ -90,29 +85,17 @@ def health(cache: str) -> ResponseReturnValue:
 @requires(Role.VIEWER, background=True)
 def samples(cache: str) -> ResponseReturnValue:
     """The charts as JSON, of all primaries together or of one (`node`)."""
-    now, span = time.time(), _span()
+    now, span = time.time(), asked_range()
     period = deck().settings.sample_seconds
     seen = chart_points(deck().store, current_cache().name, span, now, period, request.args.get("node", ""))
-    return jsonify({"now": now, "series": [_drawn(chart) for chart in charts(seen)]})
-
-
-def _drawn(chart: Chart) -> dict[str, Any]:
-    """A chart as static/js/chart.js reads it."""
-    lines = [{"label": line.label, "values": line.values} for line in chart.lines]
-    return vars(chart) | {"lines": lines, "limit_label": "maxmemory"}
-
-
-def _span() -> Range:
-    text = request.args.get("minutes", str(RANGES[0].minutes))
-    found = next((one for one in RANGES if str(one.minutes) == text), None)
-    if found is None:
-        abort(400, f"minutes is one of {', '.join(str(one.minutes) for one in RANGES)}.")
-    return found
+    return jsonify({"now": now, "series": [drawn(chart) for chart in charts(seen)]})
 
 
 def _picture(cache: Cache) -> Picture:
     """From the store; where it is stale, with a look at the server. Raises StoreUnavailable."""
-    seen = gather(deck().store, cache.name, time.time(), deck().settings.sample_seconds)
+    seen = with_known(
+        deck().store, cache.name, gather(deck().store, cache.name, time.time(), deck().settings.sample_seconds)
+    )
     if seen.stale:
         return replace(seen, trouble=looks().trouble(cache))
     return replace(seen, denied=_denied(cache))
@@ -133,42 +116,19 @@ def _live(cache: Cache) -> Live:
         seen = _picture(cache)
     except StoreError as error:
         problem = Problem(error.sentence, error.advice)
-        return Live("The figures cannot be read now.", (_draw("_problem.html", problem=problem),))
+        return Live("The figures cannot be read now.", (draw("_problem.html", problem=problem),))
     said: list[str] = []
 
     def in_words() -> dict[str, Any]:
-        found = findings(seen)
-        said.append(answer(found))
-        return {"findings": [(one, *_link(cache, one)) for one in found]}
+        found = finding_list(cache, seen)
+        said.append(found.answer)
+        return {"list": found, "name": cache.name}
 
-    blocks = [_block("overview/_findings.html", in_words)]
+    blocks = [block("_findings.html", in_words)]
     if seen.whole is not None:
         blocks.append(
-            _block("overview/_tiles.html", lambda: {"seen": seen, "lately": seen.recent and window(seen.recent)})
+            block("overview/_tiles.html", lambda: {"seen": seen, "lately": seen.recent and window(seen.recent)})
         )
     if len(seen.fresh) + len(seen.silent) > 1:
-        blocks.append(_block("overview/_nodes.html", lambda: {"seen": seen, "name": cache.name}))
+        blocks.append(block("overview/_nodes.html", lambda: {"seen": seen, "name": cache.name}))
     return Live("".join(said), tuple(blocks), seen)
-
-
-def _link(cache: Cache, finding: Finding) -> tuple[str, str]:
-    """(address, words) of the screen that shows more; empty where there is no such screen."""
-    endpoint, query, words = SCREENS.get(finding.screen or "", ("", {}, ""))
-    if endpoint not in current_app.view_functions:
-        return "", ""
-    return url_for(endpoint, cache=cache.name, **query), words
-
-
-def _block(template: str, context: Callable[[], dict[str, Any]]) -> Markup:
-    try:
-        return _draw(template, **context())
-    except Exception:  # noqa: BLE001 (whatever it is, it is logged, and the rest of the page stands)
-        _log.exception("%s cannot be drawn", template)
-        problem = Problem("This part of the page cannot be drawn.", "The log of the web process says why.")
-        return _draw("_problem.html", problem=problem)
-
-
-def _draw(template: str, **context: Any) -> Markup:
-    """A template of ours by itself, without the shell's context, which asks the server."""
-    # Autoescaped as every template is: what comes out of it is markup.
-    return Markup(current_app.jinja_env.get_template(template).render(context))  # noqa: S704

@@ -19,7 +19,12 @@ from werkzeug.exceptions import HTTPException
 from dashboard.cache import errors
 from dashboard.cache.key_token import BadToken
 from dashboard.cache.selection import BadSelection
+from dashboard.jobs.kind import Refused
 from dashboard.store.errors import StoreError
+from dashboard.views.api import problems
+
+API = ("/api/", "/metrics")
+"""Here programs ask: a problem is JSON there, also where no route is."""
 
 _log = logging.getLogger(__name__)
 htmx = HTMX()
@@ -72,6 +77,8 @@ def fragment(template: str, *, status: int = 200, **context: Any) -> Response:
 
 def problem(what: Problem) -> Response:
     """The answer for something that went wrong, in the form that the request can show."""
+    if request.path.startswith(API):
+        return problems.answer(problems.problem(what.status, what.sentence, what.advice))
     if wants_fragment():
         response = make_response(render_template("_problem.html", problem=what), what.status)
         response.headers["HX-Retarget"] = "#alerts"
@@ -91,6 +98,7 @@ def of_cache_error(error: errors.CacheError) -> Problem:
 def init_app(app: Flask) -> None:
     htmx.init_app(app)
     app.register_error_handler(errors.CacheError, lambda error: problem(of_cache_error(error)))
+    app.register_error_handler(Refused, lambda error: problem(Problem(error.sentence, error.advice, 409)))
     app.register_error_handler(StoreError, lambda error: problem(Problem(error.sentence, error.advice, 503)))
     app.register_error_handler(BadSelection, lambda error: problem(Problem(str(error), status=400)))
     app.register_error_handler(BadToken, lambda error: problem(Problem(str(error), status=404)))
@@ -105,7 +113,7 @@ def _http_problem(error: HTTPException) -> ResponseReturnValue:
     sentence = error.description or error.name
     answer = problem(Problem(sentence, _ADVICE.get(status, ""), status))
     original = error.get_response()
-    for header in ("Retry-After", "Allow"):
+    for header in ("Retry-After", "Allow", "WWW-Authenticate"):
         if header in original.headers:
             answer.headers[header] = original.headers[header]
     return answer

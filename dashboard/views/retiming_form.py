@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dashboard.cache.retime_change import LONGEST, BadChange, Change, Direction, IntoRange, Jitter
+from dashboard.views.bad_field import BadField
 from dashboard.views.duration_input import BadDuration, parse_duration, with_units
 
 DEFAULT_JITTER = "5m"
@@ -14,15 +15,6 @@ DIRECTIONS: tuple[tuple[Direction, str], ...] = (
     ("earlier", "only earlier: no key lives longer than now"),
     ("later", "only later: no key dies sooner than now"),
 )
-
-
-class BadField(ValueError):
-    """A field that says nothing sensible: its name, and a sentence for the operator."""
-
-    def __init__(self, name: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.name = name
-        self.sentence = sentence
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,12 @@ from dashboard.store.jobs import Followed, Job
 from dashboard.store.operators import Role
 from dashboard.views import job_words
 from dashboard.views.access import current_cache, reason, requires
+from dashboard.views.bad_field import BadField
 from dashboard.views.deck import deck
 from dashboard.views.job_start import begin, require_typed
 from dashboard.views.render import fragment, page, wants_fragment
 from dashboard.views.retiming_bars import crowd, rate, sides, ttl_rows
-from dashboard.views.retiming_form import DIRECTIONS, BadField, Typed, change_of, typed
+from dashboard.views.retiming_form import DIRECTIONS, Typed, change_of, typed
 from dashboard.views.selection_bar import selection_bar
 
 blueprint = Blueprint("retimings", __name__, url_prefix="/caches/<cache>/retimings")

@@ -14,7 +14,7 @@ from dashboard.cache.errors import CacheError
 from dashboard.cache.target import Target
 from dashboard.store.errors import StoreError
 from dashboard.store.operators import Role
-from dashboard.views import access, job_words
+from dashboard.views import access, job_words, trial_banner
 from dashboard.views.deck import deck
 from dashboard.views.signed_in import signed_in_operator
 
@@ -64,6 +64,7 @@ def _context() -> dict[str, Any]:
         "capabilities": LocalProxy(lambda: _capabilities(current.target) if current and operator else None),
         # Asked for once, by the frame of a page: the rail counts them, the strip draws them.
         "strip_jobs": remembered(lambda: _strip_jobs(current.target) if current and operator else []),
+        "open_trials": remembered(lambda: trial_banner.banners(current.name) if current and operator else []),
         "operator": operator,
         "may": lambda label: access.may(Role.parse(label)),
     }

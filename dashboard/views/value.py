@@ -14,7 +14,7 @@ from dashboard.cache.connect import Cache
 from dashboard.cache.decode import VIEWS, Decoded, HexLine, decode, hexdump, raw
 from dashboard.cache.errors import CacheError
 from dashboard.cache.key_token import from_printable, from_token, printable
-from dashboard.cache.selection import from_query
+from dashboard.cache.selection import Selection, from_query
 from dashboard.cache.values import MATCHABLE, BadCursor, Excerpt, Gone, StringRow, ValuePage
 from dashboard.store.operators import Role
 from dashboard.views.access import current_cache, requires
@@ -66,7 +66,7 @@ def value_context(cache: Cache, token: str, kind: str) -> dict[str, Any]:
             from_token(token),
             type=kind,
             cursor=request.args.get("cursor", ""),
-            match=from_printable(match) if match else None,
+            match=Selection(from_printable(match)).glob if match else None,
             max_bytes=_STRING_BYTES[view] if kind == "string" else values.MAX_BYTES,
         )
     except CacheError as error:

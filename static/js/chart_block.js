@@ -13,7 +13,7 @@
   const put = (node, text) => {
     if (node.textContent !== text) node.textContent = text;
   };
-  const clock = (at) => new Date(at * 1000).toTimeString().slice(0, 8);
+  const clock = (at) => (Cachedeck.now() - at > 20 * 3600 ? `${Cachedeck.day(at)} ${Cachedeck.hour(at).slice(0, 5)}` : Cachedeck.hour(at));
 
   function build(figure) {
     const head = element("div", "chart-head");

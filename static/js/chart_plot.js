@@ -58,12 +58,10 @@
     return [0, high ? high * 1.08 : 1];
   }
 
-  const two = (n) => String(n).padStart(2, "0");
+  // Where more than two days are shown, a day's beginning has its date.
   function clockTicks(plot, ticks) {
-    return ticks.map((at) => {
-      const moment = new Date(at * 1000);
-      return `${two(moment.getHours())}:${two(moment.getMinutes())}`;
-    });
+    const days = plot.scales.x.max - plot.scales.x.min > 2 * 86400;
+    return ticks.map((at) => (days && new Date(at * 1000).getHours() === 0 ? Cachedeck.day(at) : Cachedeck.hour(at).slice(0, 5)));
   }
 
   function axes(series, ink) {

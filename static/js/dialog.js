@@ -12,6 +12,12 @@
     if (opener) return open(document.getElementById(opener.dataset.dialogOpen));
     if (event.target.closest("[data-dialog-close]")) return event.target.closest("dialog")?.close();
   });
+  // Enter in a field of a form that goes around the dialog does what the dialog is about, and nothing else of the form.
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.isComposing || !event.target.matches("dialog input:not(dialog form *)")) return;
+    event.preventDefault();
+    event.target.closest("dialog").querySelector("button[type=submit]:not(:disabled)")?.click();
+  });
   // pointerdown, not click: a selection dragged out of a field must not close the dialog.
   document.addEventListener("pointerdown", (event) => {
     if (event.target instanceof HTMLDialogElement && event.target.open) event.target.close();

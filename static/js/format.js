@@ -50,6 +50,14 @@ window.Cachedeck = (() => {
     return `${Math.floor(whole / size)}${THIN}${unit}`;
   }
 
+  // Of an epoch second, in the reader's zone: 13:05:07, and Mon 24.
+  const hour = (at) => new Date(at * 1000).toTimeString().slice(0, 8);
+  const DAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+  function day(at) {
+    const moment = new Date(at * 1000);
+    return `${DAYS[moment.getDay()]} ${moment.getDate()}`;
+  }
+
   // Epoch seconds on the server. Its clock and the reader's may differ by minutes.
   const now = () => Date.now() / 1000 + offset;
   function setNow(server, here = Date.now() / 1000) {
@@ -84,5 +92,5 @@ window.Cachedeck = (() => {
     act();
   }
 
-  return { number, figure, text, clock, age, now, setNow, whenThere, everySecond };
+  return { number, figure, text, clock, hour, day, age, now, setNow, whenThere, everySecond };
 })();

@@ -12,7 +12,10 @@
       head.indeterminate = ticked > 0 && ticked < all.length;
     }
     for (const bar of scope.querySelectorAll("[data-selected]")) bar.hidden = ticked === 0;
-    for (const count of scope.querySelectorAll("[data-selected-count]")) count.textContent = Cachedeck.number(ticked);
+    for (const count of scope.querySelectorAll("[data-selected-count]")) {
+      const noun = count.dataset.selectedCount && ` ${count.dataset.selectedCount}${ticked === 1 ? "" : "s"}`;
+      count.textContent = Cachedeck.number(ticked) + noun;
+    }
   }
 
   document.addEventListener("change", (event) => {

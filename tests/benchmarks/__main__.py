@@ -1,6 +1,6 @@
-"""python -m tests.benchmarks [--keys N] [search] [pages] [analysis]: a server with a million keys, then the table.
+"""python -m tests.benchmarks [--keys N] [search] [pages] [analysis] [invalidation] [eviction]: fill, then the table.
 
-Without the name of a part, all of them.
+A million keys, if not said otherwise. Without the name of a part, all of them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import redis
 
 from dashboard.cache.connect import Cache
 from dashboard.cache.target import parse_target
-from tests.benchmarks import analysis, keys, pages
+from tests.benchmarks import analysis, eviction, invalidation, keys, pages
 from tests.benchmarks.measure import Result, table
 from tests.servers import Server, running
 
@@ -33,7 +33,13 @@ def _pages(server: Server, client: redis.Redis) -> list[Result]:
         return pages.run(browser, web, worker)
 
 
-PARTS = {"search": _search, "pages": _pages, "analysis": analysis.run}
+PARTS = {
+    "search": _search,
+    "pages": _pages,
+    "analysis": analysis.run,
+    "invalidation": invalidation.run,
+    "eviction": eviction.run,
+}
 
 
 def main() -> None:

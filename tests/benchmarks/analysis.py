@@ -163,7 +163,7 @@ def _calls(server: Server, client: redis.Redis, share: float) -> Result:
 
 
 @dataclass(frozen=True)
-class _Neighbour:
+class Neighbour:
     """Milliseconds of a GET."""
 
     count: int
@@ -171,14 +171,15 @@ class _Neighbour:
     p99: float
 
 
-def _neighbour(port: int) -> _Neighbour:
-    command = [sys.executable, "-m", "tests.benchmarks.foreground", str(port), str(WINDOW)]
+def neighbour(port: int, seconds: float = WINDOW) -> Neighbour:
+    """What a GET takes meanwhile, watched for so long."""
+    command = [sys.executable, "-m", "tests.benchmarks.foreground", str(port), str(seconds)]
     done = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True)
-    return _Neighbour(**json.loads(done.stdout))
+    return Neighbour(**json.loads(done.stdout))
 
 
 def _foreground(server: Server) -> list[Result]:
-    usual = _neighbour(server.port)
+    usual = neighbour(server.port)
     results = [
         Result(
             f"a neighbour's GET, {usual.count / WINDOW:,.0f}/s, nothing else: p50 / p99",
@@ -191,7 +192,7 @@ def _foreground(server: Server) -> list[Result]:
             reader = threading.Thread(target=process.stdout.read)  # a full pipe would stop it
             reader.start()
             time.sleep(0.3)
-            during = _neighbour(server.port)
+            during = neighbour(server.port)
             reader.join()
         more = during.p99 - usual.p99
         results.append(

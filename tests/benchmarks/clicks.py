@@ -50,7 +50,7 @@ def _click(url: str) -> tuple[float, float]:
         assert form, "no form that starts an analysis"
         token = _TOKEN.search(form[0])
         assert token
-        before = _mib(worker, "VmRSS")
+        before = mib(worker, "VmRSS")
         Path(f"/proc/{worker}/clear_refs").write_text("5")  # the highest is from now on (proc(5))
         clicked = time.perf_counter()
         fields = {"csrf_token": token[1], "next": "expiry", "share": "0.5"}
@@ -66,9 +66,10 @@ def _click(url: str) -> tuple[float, float]:
             time.sleep(POLL_SECONDS)
             page = browser.get(where).decode()
         assert "Exact" in page or "exact" in page, page
-        return first, _mib(worker, "VmHWM") - before
+        return first, mib(worker, "VmHWM") - before
 
 
-def _mib(pid: int, field: str) -> float:
+def mib(pid: int, field: str) -> float:
+    """A figure of a process's memory (proc(5)), MiB."""
     text = Path(f"/proc/{pid}/status").read_text()
     return float(next(line.split()[1] for line in text.splitlines() if line.startswith(field))) / 1024

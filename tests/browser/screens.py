@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from playwright.sync_api import Page, expect
 
 from dashboard.cache.key_token import printable, to_token
+from dashboard.cache.regret import Gap
 from dashboard.cache.selection import Selection
 from dashboard.store import audit
 from dashboard.store.audit import Change
@@ -17,8 +18,8 @@ from dashboard.store.engine import open_store
 from dashboard.store.operators import Role
 from tests.browser.keyspace import SHOWN
 from tests.browser.site import Site
-from tests.jobs.furnished import furnish_jobs
-from tests.kept import SAVES, keep_saving
+from tests.jobs.furnished import furnish_jobs, furnish_schedules, furnish_settings
+from tests.kept import MEASURED, SAVES, keep_saving, keep_trace
 from tests.snapshots import keep, snapshot
 
 Act = Callable[[Page], None]
@@ -43,6 +44,14 @@ def dialog(name: str) -> Act:
     return open_it
 
 
+def _token(page: Page) -> None:
+    dialog("Add token")(page)
+    page.get_by_label("Name", exact=True).fill(f"made at {time.time():.6f}")
+    page.get_by_label("Patterns that it may name").fill("api:search:*\ntmp:?")
+    page.get_by_role("dialog").get_by_role("button", name="Add token").click()
+    expect(page.locator("#secret")).to_contain_text("cdk_")
+
+
 def _help(page: Page) -> None:
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_be_visible()
@@ -59,7 +68,7 @@ def _unfold(page: Page) -> None:
 
 
 def _refused(page: Page) -> None:
-    page.get_by_label("Name").fill("otto")
+    page.get_by_label("Name", exact=True).fill("otto")
     page.get_by_label("Password").fill("not the password")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_be_visible()
@@ -68,6 +77,21 @@ def _refused(page: Page) -> None:
 def _first_job(page: Page) -> None:
     page.locator("tbody tr [data-row-link]").first.click()
     expect(page.locator("#job .facts")).to_be_visible()
+
+
+def _first_change(page: Page) -> None:
+    page.locator("tbody tr [data-row-link]").first.click()
+    expect(page.get_by_role("button", name="Roll back…")).to_be_visible()
+
+
+def _roll_back(page: Page) -> None:
+    _first_change(page)
+    dialog("Roll back…")(page)
+
+
+def _first_trial(page: Page) -> None:
+    page.locator("tbody a[href*=trials]").first.click()
+    expect(page.get_by_role("heading", name="Before and during")).to_be_visible()
 
 
 def _bad_retiming(page: Page) -> None:
@@ -86,6 +110,42 @@ def _dry_run_dialog(page: Page) -> None:
     expect(page.get_by_role("dialog")).to_be_visible()
 
 
+def _bad_plan(page: Page) -> None:
+    page.get_by_role("button", name="Make a plan", exact=True).click()
+    expect(page.locator("#form-error")).to_be_visible()
+
+
+def _invalidation_plan(page: Page) -> None:
+    page.get_by_role("button", name="Make a plan", exact=True).click()
+    expect(page.locator("#how")).to_be_visible()
+    page.get_by_label("Tell the applications").check()
+
+
+def _gently(page: Page) -> None:
+    _invalidation_plan(page)
+    page.get_by_role("radio", name="Gently").check()
+    page.get_by_role("textbox", name="Spread over").fill("2h")
+    page.get_by_role("button", name="Expire").click()
+    expect(page.get_by_role("button", name="Bring back")).to_be_visible()
+
+
+def _undone(page: Page) -> None:
+    _invalidation_plan(page)
+    page.get_by_role("button", name="Remove").click()
+    page.get_by_role("button", name="Bring back").click()
+    expect(page.locator("#invalidation").get_by_text("undone", exact=True)).to_be_visible()
+
+
+def _ticked_dialog(page: Page) -> None:
+    page.locator("#key-rows input").first.check()
+    dialog("Remove…")(page)
+
+
+def _regret(page: Page) -> None:
+    page.locator("tbody a").first.click()
+    expect(page.locator("#trace .columns")).to_be_visible()
+
+
 def _saving(page: Page) -> None:
     page.get_by_role("link", name="Result").first.click()
     expect(page.locator("#saving table")).to_be_visible()
@@ -99,13 +159,25 @@ LONG = b"x" * 10_000
 _TREE = "#namespaces li"
 _CHARTS = "figure[data-chart=clients] canvas"
 
+
+def _bad_schedule(page: Page) -> None:
+    page.get_by_label("Cron expression, in UTC").fill("now and then")
+    page.get_by_role("button", name="Add schedule").click()
+    expect(page.locator("#form-error")).to_be_visible()
+
+
 SCREENS: dict[str, Screen] = {
     "login": Screen("/login", role=None),
     "login refused": Screen("/login", role=None, status=401, act=_refused),
     "overview": Screen("/caches/main/", _CHARTS),
+    "a finding's rule": Screen("/caches/main/silences/no-maxmemory", "form select"),
     "overview of a cluster": Screen("/caches/shards/", _CHARTS),
     "overview of production": Screen("/caches/live/", _CHARTS),
     "overview of a server that is down": Screen("/caches/down/", "#live .finding-critical"),
+    "statistics": Screen("/caches/main/statistics", _CHARTS),
+    "statistics of a cluster over a week": Screen("/caches/shards/statistics?minutes=10080", _CHARTS),
+    "statistics of a server that is down": Screen("/caches/down/statistics", "main"),
+    "slow log": Screen("/caches/main/statistics/slow-log", "main"),
     "keys": Screen("/caches/main/keys?pattern=[egjlqst]*", _TREE),
     "keys of a read-only cache": Screen("/caches/frozen/keys?pattern=api:user:1?", _TREE),
     "keys, more than a page": Screen("/caches/main/keys", "#search-status button"),
@@ -128,6 +200,10 @@ SCREENS: dict[str, Screen] = {
     "audit, details": Screen("/audit", "tbody tr", act=_details),
     "audit, none matches": Screen("/audit?actor=nobody", ".empty"),
     "operators": Screen("/operators", "tbody tr"),
+    "tokens": Screen("/tokens", "tbody tr"),
+    "dialog, add token": Screen("/tokens", act=dialog("Add token")),
+    "dialog, revoke token": Screen("/tokens", act=dialog("Revoke deploy")),
+    "token, shown once": Screen("/tokens", act=_token),
     "expiry": Screen("/caches/main/expiry?pattern=shop:*", "#cliffs .finding-warning"),
     "expiry, estimated and cancelled": Screen("/caches/frozen/expiry?pattern=shop:*", "#forecast"),
     "expiry, its words opened": Screen("/caches/main/expiry?pattern=shop:*", "#cliffs", act=_unfold),
@@ -139,6 +215,23 @@ SCREENS: dict[str, Screen] = {
     "comparison": Screen("/caches/main/comparison?pattern=shop:*", "#namespaces"),
     "comparison, one result only": Screen("/caches/frozen/comparison?pattern=shop:*", ".empty"),
     "saving": Screen("/caches/main/jobs?kind=saving", "tbody tr", act=_saving),
+    "eviction": Screen("/caches/main/eviction", "#evidence .panel"),
+    "eviction of a cluster, for a viewer": Screen("/caches/shards/eviction", "#evidence .panel", role=Role.VIEWER),
+    "eviction of a read-only cache": Screen("/caches/frozen/eviction", ".eviction-denied"),
+    "eviction of a server that is down": Screen("/caches/down/eviction", ".alert"),
+    "eviction, form with mistakes": Screen("/caches/main/setting-previews?maxmemory=10eb", "#form-error", status=422),
+    "preview of a change of production": Screen(
+        "/caches/live/setting-previews?maxmemory=3gb&maxmemory-samples=7&act=try", ".way-try"
+    ),
+    "history of settings": Screen("/caches/hostile/setting-changes", "tbody tr"),
+    "history of settings, nothing yet": Screen("/caches/down/setting-changes", ".empty"),
+    "change, partly applied": Screen("/caches/hostile/setting-changes", "tbody tr", act=_first_change),
+    "dialog, roll back": Screen("/caches/hostile/setting-changes", "tbody tr", act=_roll_back),
+    "trial, gone back": Screen("/caches/hostile/setting-changes", "tbody tr", act=_first_trial),
+    "evidence of eviction": Screen("/caches/main/eviction/evidence", ".panel"),
+    "regret, form of production": Screen("/caches/live/eviction-traces", "form.panel"),
+    "regret, for a viewer": Screen("/caches/down/eviction-traces", ".empty", role=Role.VIEWER),
+    "regret": Screen("/caches/main/eviction-traces", "tbody tr", act=_regret),
     "account": Screen("/account"),
     "jobs": Screen("/caches/frozen/jobs", "#strip .strip-job"),
     "jobs, one": Screen("/caches/frozen/jobs", "tbody tr", act=_first_job),
@@ -152,6 +245,23 @@ SCREENS: dict[str, Screen] = {
     "retiming, form with mistakes": Screen("/caches/main/retimings/new?jitter=soon", status=422, act=_bad_retiming),
     "retiming, dry run": Screen("/caches/live/retimings/new?low=900&high=1800", act=_dry_run),
     "retiming, dry run to be carried out": Screen("/caches/live/retimings/new", act=_dry_run_dialog),
+    "keys, some ticked": Screen("/caches/live/keys", _TREE, act=_ticked_dialog),
+    "export, form": Screen("/caches/main/exports/new?pattern=api:*&ttl=none"),
+    "invalidate": Screen("/caches/main/invalidations?pattern=shop:*&ttl=none", "#invalidation-list"),
+    "invalidate, form with mistakes": Screen("/caches/main/invalidations", status=422, act=_bad_plan),
+    "invalidate, nothing yet": Screen("/caches/down/invalidations", ".empty"),
+    "invalidate, of a read-only cache": Screen("/caches/frozen/invalidations", "#invalidation-list"),
+    "invalidate, plan of every key of production": Screen(
+        "/caches/live/invalidations?pattern=*", act=_invalidation_plan
+    ),
+    "invalidate, done gently": Screen("/caches/main/invalidations?pattern=plan:gently:*", act=_gently),
+    "invalidate, undone": Screen("/caches/main/invalidations?pattern=plan:undone:*", act=_undone),
+    "schedules": Screen("/caches/main/schedules", "tbody tr"),
+    "schedules, for a viewer": Screen("/caches/main/schedules", "tbody tr", role=Role.VIEWER),
+    "schedules, none exists": Screen("/caches/empty/schedules", ".empty"),
+    "schedules, form": Screen("/caches/live/schedules/new?pattern=api:*&mode=gently&seconds=60", role=Role.OPERATOR),
+    "schedules, form with mistakes": Screen("/caches/main/schedules/new?pattern=*", status=422, act=_bad_schedule),
+    "dialog, remove a schedule": Screen("/caches/main/schedules", act=dialog("Remove schedule")),
     "problem": Screen("/caches/nothing-of-that-name/", ".alert", status=404),
     "not for this role": Screen("/operators", ".alert", role=Role.VIEWER, status=403),
 }
@@ -159,6 +269,10 @@ SCREENS: dict[str, Screen] = {
 
 def furnish(site: Site) -> None:
     """What some screens show: hostile keys, and changes that were done, that failed and that were never completed."""
+    with site.client("main") as client:
+        for number in range(300):
+            client.set(f"plan:gently:{number}", "v" * 100)
+            client.set(f"plan:undone:{number}", "v" * 100, ex=3000 + number)
     with site.client("hostile") as client:
         for name in (b"<b>bold</b>", b"\xff\xfe\x00", b"", LONG, "user:\u202egnp.exe".encode()):
             client.set(name, b"value", ex=3600)
@@ -173,7 +287,10 @@ def furnish(site: Site) -> None:
         keep(store, part, shop, cache="frozen", state="cancelled")
         keep(store, snapshot(kinds=(), cliff=False, rules=False), Selection(b"nothing:*"))
         keep_saving(store, SAVES)
+        keep_trace(store, replace(MEASURED, gaps=(Gap("10.0.0.3:6379", 12.0, 3.0, "It cannot be reached."),)))
         furnish_jobs(store, "frozen")
+        furnish_settings(store, "hostile")
+        furnish_schedules(store, "main")
         change = Change(
             "otto", "127.0.0.1", "hostile", "key.ttl", printable(LONG)[:1000], {"ttl_ms": -1}, "made for the tests"
         )

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from dashboard.views.job_words import AFTERGLOW_SECONDS
 from tests.browser.conftest import ARGUMENTS, find_chromium, sign_in
 from tests.programs import CACHEDECK, ROOT, environment, running
 from tests.servers import HOST, free_port
@@ -69,6 +70,8 @@ def take(browser: Browser, at: Running) -> None:
     analyse(light)
     expiry(light)
     memory(dark)
+    invalidation(light)
+    eviction(light)
 
 
 def change_something(page: Page) -> None:
@@ -133,6 +136,24 @@ def memory(page: Page) -> None:
     page.goto(f"{CACHE}/memory")
     expect(page.locator("#analysis-status")).to_contain_text("Exact")
     shoot(page, "memory-dark")
+
+
+def invalidation(page: Page) -> None:
+    """A plan, with the way chosen and nothing carried out."""
+    page.goto(f"{CACHE}/invalidations?pattern=api:search:*")
+    page.get_by_role("button", name="Make a plan", exact=True).click()
+    expect(page.locator(".invalidation-said")).to_contain_text("exact", timeout=60_000)
+    page.get_by_role("radio", name="Gently").check()
+    page.get_by_label("Reason").fill("prices were wrong, ticket 4711")
+    page.wait_for_timeout(AFTERGLOW_SECONDS * 1000 + 3000)  # the strip tells of the jobs before, and takes its place
+    page.get_by_role("heading", level=1).scroll_into_view_if_needed()
+    shoot(page, "invalidation-light")
+
+
+def eviction(page: Page) -> None:
+    page.goto(f"{CACHE}/eviction")
+    expect(page.locator("main")).to_contain_text("Keys drawn")
+    shoot(page, "eviction-light")
 
 
 def audit(page: Page) -> None:

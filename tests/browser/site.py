@@ -6,15 +6,17 @@ Every cache has a purpose; a test that changes something writes keys of its own 
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import redis
 
-from dashboard.store import operators
+from dashboard.store import operators, tokens
 from dashboard.store.engine import open_store
 from dashboard.store.operators import Role
+from dashboard.store.tokens import Draft
 from tests.browser.keyspace import furnish
 from tests.programs import CACHEDECK, Running, environment, running
 from tests.servers import HOST, Server, free_port, start, start_cluster
@@ -66,11 +68,14 @@ def site(data: Path) -> Iterator[Site]:
             for number in range(600):
                 client.set(f"shard:{number % 7}:{number}", "x" * number)
         _add_operators(data)
+        nobody = stack.enter_context(contextlib.closing(socket.socket()))
+        nobody.bind((HOST, 0))  # it never listens, and nobody else can
         settings = environment(
             data,
-            CACHEDECK_CACHES=_caches(server, fragile, cluster.url),
+            CACHEDECK_CACHES=_caches(server, fragile, cluster.url, nobody.getsockname()[1]),
             CACHEDECK_PORT=str(free_port()),
             CACHEDECK_SEARCH_SECONDS="0.05",
+            CACHEDECK_IDLE_MINUTES="1440",  # each role signs in once, and its cookies serve to the end
         )
         stack.enter_context(web(settings))
         worker = stack.enter_context(running([*CACHEDECK, "worker"], settings))
@@ -86,12 +91,12 @@ def web(settings: dict[str, str]) -> Iterator[Running]:
         yield process
 
 
-def _caches(server: Server, fragile: Server, cluster: str) -> str:
+def _caches(server: Server, fragile: Server, cluster: str, down: int) -> str:
     pairs = [f"{name}={server.url}/{number}?{options}" for name, (number, options) in DATABASES.items()]
     pairs += [
         f"shards={cluster}",
-        f"fragile={fragile.url}?timeout=1&connect_timeout=1",
-        f"down=redis://{HOST}:{free_port()}?timeout=1&connect_timeout=1",
+        f"fragile={fragile.url}",
+        f"down=redis://{HOST}:{down}",
     ]
     return " ".join(pairs)
 
@@ -117,4 +122,7 @@ def _add_operators(data: Path) -> None:
     store = open_store(f"sqlite:///{data / 'cachedeck.db'}")
     for role, name in NAMES.items():
         operators.add(store, name, PASSWORD, role)
+    tokens.add(store, Draft("deploy", Role.OPERATOR, "main", ("api:search:*", "tmp:?")), NAMES[Role.ADMIN])
+    old, _ = tokens.add(store, Draft("old pipeline", Role.VIEWER), NAMES[Role.ADMIN])
+    tokens.revoke(store, old.id, NAMES[Role.ADMIN])
     store.close()

@@ -34,26 +34,32 @@ def opened(name: str, open_page: OpenPage, watch: Watch, **options: object) -> P
     return page
 
 
-@pytest.mark.parametrize("name", SCREENS)
-class TestAccessibility:
-    def test_axe_finds_nothing_serious_in_light_and_in_dark(
+def usable(name: str, open_page: OpenPage, watch: Watch, axe: str) -> None:
+    """One page is opened and looked at in every way: opening it is what takes most of the time."""
+    page = opened(name, open_page, watch, color_scheme="light", reduced_motion="reduce")
+    assert violations(page, axe) == []
+    page.emulate_media(color_scheme="dark")
+    assert violations(page, axe, only_colour=True) == []
+    for width in (900, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate(OVERFLOWING) == []
+
+
+# Two classes, as the tests of a class share a worker: so two of them share the work.
+@pytest.mark.parametrize("name", list(SCREENS)[::2])
+class TestOneHalf:
+    def test_axe_finds_nothing_serious_and_no_width_makes_it_scroll_sideways(
         self, name: str, open_page: OpenPage, watch: Watch, axe: str, furnished: None
     ) -> None:
-        page = opened(name, open_page, watch, color_scheme="light", reduced_motion="reduce")
-        assert violations(page, axe) == []
-        page.emulate_media(color_scheme="dark")
-        assert violations(page, axe, only_colour=True) == []
+        usable(name, open_page, watch, axe)
 
 
-@pytest.mark.parametrize("name", SCREENS)
-class TestWidth:
-    def test_no_width_makes_the_page_scroll_sideways(
-        self, name: str, open_page: OpenPage, watch: Watch, furnished: None
+@pytest.mark.parametrize("name", list(SCREENS)[1::2])
+class TestTheOtherHalf:
+    def test_axe_finds_nothing_serious_and_no_width_makes_it_scroll_sideways(
+        self, name: str, open_page: OpenPage, watch: Watch, axe: str, furnished: None
     ) -> None:
-        page = opened(name, open_page, watch, viewport={"width": 900, "height": 800})
-        assert page.evaluate(OVERFLOWING) == []
-        page.set_viewport_size({"width": 390, "height": 800})
-        assert page.evaluate(OVERFLOWING) == []
+        usable(name, open_page, watch, axe)
 
 
 @pytest.mark.parametrize("width", [390, 860])

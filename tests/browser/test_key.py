@@ -131,9 +131,9 @@ def test_a_removal_is_found_in_the_audit_trail(open_page: OpenPage, site: Site, 
     expect(page.locator("#results")).to_contain_text(f"Removed 1 key: {own_key}")
     with site.client("main") as client:
         assert not client.exists(own_key)
-    page.get_by_role("link", name="Audit").click()
-    entry = page.locator("tbody tr").filter(has_text=own_key).first
-    for text in ("otto", "main", "key.delete", "done"):
+    page.get_by_role("link", name="Audit", exact=True).click()
+    entry = page.locator("tbody tr").filter(has_text="key.remove").filter(has_text=own_key).first
+    for text in ("otto", "main", "key.remove", "done"):
         expect(entry).to_contain_text(text)
     entry.locator("summary").click()
     details = entry.locator("details")

@@ -69,7 +69,7 @@ def running_script(server: Server) -> Iterator[None]:
             yield
         finally:
             client.execute_command("SCRIPT", "KILL")
-            script.join(10)
+            script.join(120)
 
 
 @contextlib.contextmanager

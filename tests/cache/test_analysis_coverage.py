@@ -22,7 +22,7 @@ from dashboard.cache.target import parse_target
 from tests.servers import running, start_cluster
 
 SHARES = (0.05, 0.2)
-KEYSPACES = 200
+KEYSPACES = 100
 LUMPY_KEYSPACES = 20
 # Batches of ten keys: a call never keeps within so short a time. And a snapshot after every one of them.
 SMALL = Options(Budget(share=1.0, hold_ms=0.000_1), every=0)

@@ -7,12 +7,13 @@ from contextlib import closing
 
 import pytest
 
-from dashboard.cache import connect, keys
+from dashboard.cache import connect
 from dashboard.cache.capability import NOT_ALLOWED, Capabilities, _questions, no_touch_is_safe
 from dashboard.cache.connect import Cache
 from dashboard.cache.errors import Busy, Loading, WrongPassword
 from dashboard.cache.target import parse_target
 from tests.cache.broken import busy, loading, url_of
+from tests.cache.invalidating import removed
 from tests.programs import wait_until
 from tests.servers import HOST, Cluster, Server, running
 
@@ -30,6 +31,9 @@ RULES = {
     "UNLINK": "-unlink",
     "DEL": "-del",
     "PEXPIRE": "-pexpire",
+    "DUMP": "-dump",
+    "RESTORE": "-restore",
+    "PUBLISH": "-publish",
     "PERSIST": "-persist",
     "EVAL": "-eval",
     "EVAL_RO": "-eval_ro",
@@ -37,7 +41,8 @@ RULES = {
     "CONFIG SET": "-config|set",
     "CLIENT": "-client|id",
     "CLIENT NO-TOUCH": "-client|no-touch",
-    "LATENCY": "-latency",
+    "LATENCY": "-latency|latest",
+    "LATENCY HISTOGRAM": "-latency|histogram",
     "SLOWLOG": "-slowlog",
     "SUBSCRIBE": "-subscribe",
     "MONITOR": "-monitor",
@@ -188,7 +193,7 @@ def test_a_command_that_the_server_does_not_have_is_not_known() -> None:
         found = cache.capabilities()
         assert dict(found.denied) == {"UNLINK": "not known to this server", "MONITOR": "not known to this server"}
         cache.execute("SET", "k", "v")
-        assert keys.delete(cache, b"k")
+        assert removed(cache, b"k")
         with server.client() as client:
             assert client.dbsize() == 0
 

@@ -192,7 +192,7 @@ def test_threads_share_one_client(valkey: Server) -> None:
     with opened(valkey.url) as cache:
 
         def use() -> None:
-            start.wait(10)
+            start.wait(120)
             clients.add(id(cache.client))
             cache.execute("PING")
 
@@ -200,7 +200,7 @@ def test_threads_share_one_client(valkey: Server) -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
+            thread.join(120)
     assert len(clients) == 1
 
 
@@ -214,7 +214,7 @@ def test_those_who_wait_for_a_cluster_that_is_silent_wait_once() -> None:
         with opened(f"redis+cluster://{HOST}:{port}?timeout=0.5") as cache:
 
             def use() -> None:
-                start.wait(10)
+                start.wait(120)
                 try:
                     cache.execute("PING")
                 except CacheError as error:
@@ -224,7 +224,7 @@ def test_those_who_wait_for_a_cluster_that_is_silent_wait_once() -> None:
             for thread in threads:
                 thread.start()
             for thread in threads:
-                thread.join(30)
+                thread.join(120)
         silent.setblocking(False)
         with contextlib.suppress(BlockingIOError):
             while True:

@@ -160,7 +160,7 @@ def test_a_clock_that_may_not_be_asked_hinders_only_a_window_of_instants(scripts
 
 
 def test_a_server_that_goes_away_ends_it_with_what_was_done() -> None:
-    cluster: Cluster = start_cluster()
+    cluster: Cluster = start_cluster(3, "--cluster-require-full-coverage", "no")
     try:
         with closing(cluster.client()) as client:
             for number in range(MANY):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from dashboard.cache.glob import WILD_LIMIT, wild_length
+from dashboard.cache.scan import scan_command
 from dashboard.cache.selection import BadSelection, Selection, from_query, glob_escape
 from dashboard.cache.selection_words import in_words
 from tests.cache.hostile_keys import HOSTILE, random_keys
 
+TAKEN = {name: key for name, key in HOSTILE.items() if key and wild_length(key) <= WILD_LIMIT}
 
-@pytest.mark.parametrize(
-    "key", [key for key in HOSTILE.values() if key], ids=[name for name in HOSTILE if name != "empty"]
-)
+
+@pytest.mark.parametrize("key", TAKEN.values(), ids=TAKEN.keys())
 def test_a_pattern_of_any_bytes_survives_the_query_string(key: bytes) -> None:
     selection = Selection(key + b"*", "hash", "<60", ">1024")
     assert from_query(selection.to_query()) == selection
@@ -30,10 +32,34 @@ def test_the_default_is_an_empty_query() -> None:
 
 
 @pytest.mark.parametrize(
-    "selection", [Selection(b"a*"), Selection(type="set"), Selection(ttl="none"), Selection(size=">0")]
+    "selection", [Selection(b"a*"), Selection(type="set"), Selection(ttl="any"), Selection(size=">100")]
 )
 def test_a_condition_leaves_something_out(selection: Selection) -> None:
     assert not selection.everything
+
+
+@pytest.mark.parametrize("pattern", [b"?*", b"*?", b"**?**", b"[^]*", b"*[^", b"[\x00-\x7f\x80-\xff]*"])
+def test_everything_is_noticed_in_other_signs(pattern: bytes) -> None:
+    assert Selection(pattern).everything
+    assert Selection(pattern, size=">0").everything
+    assert not Selection(pattern, type="hash").everything
+    assert not Selection(pattern, size="<1000").everything
+    assert in_words(Selection(pattern)) != "all keys"
+
+
+@pytest.mark.parametrize("pattern", [b"??*", b"[^a]*", b"*:*", b"?"])
+def test_what_spares_some_names_is_not_everything(pattern: bytes) -> None:
+    assert not Selection(pattern).everything
+
+
+def test_a_size_that_every_key_has_leaves_nothing_out() -> None:
+    assert Selection(size=">0").everything
+    assert Selection(size="<999999999999999").everything
+
+
+@pytest.mark.parametrize("sign", ["\r", "\x0b", "\x0c", "\x1c", "\x1e", "\x85", "\u2028", "\u2029"])
+def test_a_pasted_name_is_never_taken_for_two(sign: str) -> None:
+    assert from_query({"keys": f"a{sign}b\r\nc\n"}).keys == (f"a{sign}b".encode(), b"c")
 
 
 @pytest.mark.parametrize("pattern", [b"*", b"a?", b"[ab]", rb"a\\*", rb"\\?", b"[", rb"\a*"])
@@ -245,3 +271,24 @@ def test_a_size_may_be_written_with_its_unit_and_is_kept_in_plain_bytes(written:
 def test_a_refusal_names_the_units(query: dict[str, str], units: str) -> None:
     with pytest.raises(BadSelection, match=units):
         from_query(query)
+
+
+@pytest.mark.parametrize("pattern", ["*" + "a*" * 16, "*" + "x" * 1024 + "*", "[" + "a" * 1024, "?*" * 17])
+def test_a_pattern_that_would_hold_a_server_up_is_refused(pattern: str) -> None:
+    with pytest.raises(BadSelection, match=r"stars|1,024 bytes"):
+        from_query({"pattern": pattern})
+
+
+@pytest.mark.parametrize(
+    "pattern", ["*" * 3000, "a*" * 16, "x" * 32_000 + "*", "x" * 30_000, r"\*" * 2000, "[*]" * 300]
+)
+def test_what_only_looks_long_is_taken(pattern: str) -> None:
+    assert from_query({"pattern": pattern}).pattern.decode() == pattern
+
+
+def test_a_run_of_stars_is_sent_as_one_and_means_every_key() -> None:
+    selection = Selection(b"***")
+    assert selection.everything
+    assert scan_command(selection, 0, 10) == scan_command(Selection(), 0, 10)
+    assert scan_command(Selection(b"a**b***"), 7, 10) == ["SCAN", 7, "MATCH", b"a*b*", "COUNT", 10]
+    assert in_words(selection) == "all keys"

@@ -55,7 +55,7 @@ def test_every_option_is_taken(tmp_path: Path) -> None:
     assert target.tls == Tls(f"{tmp_path}/ca", f"{tmp_path}/cert", f"{tmp_path}/key", verify=False)
 
 
-def test_the_defaults_are_careful() -> None:
+def test_the_defaults_are_careful(hasty: None) -> None:
     target = parse_target("shop=rediss://h")
     assert (target.timeout, target.connect_timeout, target.environment, target.read_only) == (2.0, 2.0, "", False)
     assert target.tls == Tls(verify=True)

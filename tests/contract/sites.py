@@ -101,7 +101,7 @@ def _sentinel(conf: Path, port: int, folder: Path, binary: Path) -> Server:
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen([str(binary), str(conf), "--sentinel"], stdout=log, stderr=subprocess.STDOUT)
     sentinel = Server(port, folder, process, (), binary)
-    wait_until(lambda: _knows_its_primary(sentinel), "the sentinel knows its primary", 20)
+    wait_until(lambda: _knows_its_primary(sentinel), "the sentinel knows its primary")
     return sentinel
 
 

@@ -9,6 +9,7 @@ from dashboard.cache.connect import Cache
 from dashboard.cache.keys import GONE, LONGEST_TTL, NO_TTL
 from dashboard.cache.selection import Selection, glob_escape
 from tests.cache.hostile_keys import HOSTILE
+from tests.cache.invalidating import removed
 from tests.contract.sites import Site
 
 MANY = [b"key:%d" % number for number in range(500)]
@@ -83,7 +84,7 @@ def test_a_hostile_key_can_be_looked_at_retimed_and_deleted(key: bytes, shop: Ca
     assert 90 < site.plain.ttl(key) <= 100
     assert keys.persist(shop, key).after_ms == NO_TTL
     assert site.plain.ttl(key) == -1
-    assert keys.delete(shop, key)
+    assert removed(shop, key)
     assert site.plain.exists(key) == 0
     assert site.plain.exists(b"other") == 1
 
@@ -110,7 +111,7 @@ def test_a_key_that_is_gone_is_said_to_be(shop: Cache) -> None:
     for found in (keys.set_ttl(shop, b"gone", 60), keys.persist(shop, b"gone")):
         assert found.missing
         assert found.after_ms == GONE
-    assert not keys.delete(shop, b"gone")
+    assert not removed(shop, b"gone")
     assert keys.look(shop, b"gone") is None
 
 
@@ -136,7 +137,7 @@ def test_delete_uses_unlink(shop: Cache, site: Site) -> None:
     site.fill([b"k"])
     shop.capabilities()
     site.forget_calls()
-    keys.delete(shop, b"k")
+    removed(shop, b"k")
     calls = site.calls()
     assert calls["unlink"] == 1
     assert "del" not in calls

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,10 +13,13 @@ import redis
 
 from dashboard.cache import keys
 from dashboard.cache.connect import Cache
+from dashboard.cache.export import Options, export
+from dashboard.cache.export_reading import Reader
 from dashboard.cache.search import search
 from dashboard.cache.selection import Selection
 from dashboard.cache.target import parse_target
 from dashboard.cache.values import Excerpt, HashRow, ValuePage, page
+from tests.cache.invalidating import removed
 from tests.programs import wait_until
 from tests.servers import Cluster, Server, start_cluster
 
@@ -103,20 +107,35 @@ def _all_of_it(shop: Cache) -> None:
 
 def test_a_key_of_a_slot_on_its_way_is_followed(move: Move) -> None:
     _all_of_it(move.shop)
-    assert keys.delete(move.shop, KEY)
+    assert removed(move.shop, KEY)
 
 
 def test_a_key_of_a_slot_that_has_moved_is_followed(move: Move) -> None:
     move.hand_over()
     _all_of_it(move.shop)
-    assert keys.delete(move.shop, KEY)
-    assert not keys.delete(move.shop, KEY)
+    assert removed(move.shop, KEY)
+    assert not removed(move.shop, KEY)
 
 
 def test_a_move_is_learnt(move: Move) -> None:
     move.hand_over()
     assert keys.look(move.shop, KEY)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not move.shop.node_of(KEY).name.endswith(str(move.new.port)):
         assert time.monotonic() < deadline
         keys.look(move.shop, KEY)
+
+
+@pytest.mark.parametrize("dump", [False, True])
+@pytest.mark.parametrize("script", [True, False])
+def test_a_key_on_its_way_is_exported(move: Move, dump: bool, script: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not script:
+        monkeypatch.setattr("dashboard.cache.export_reading.Reader.read", Reader._by_commands)
+    for begun in (True, False):
+        if not begun:
+            move.hand_over()
+        parts = list(export(move.shop, Selection(), Options(dump=dump)))
+        lines = [json.loads(line) for part in parts for line in part.lines]
+        assert [(line["key"], line["type"]) for line in lines] == [("wanderer", "hash")]
+        assert ("dump" in lines[0], lines[0].get("value")) == ((True, None) if dump else (False, [["f", "v"]]))
+        assert parts[-1].progress.complete

@@ -14,6 +14,7 @@ from dashboard.cache.guard import only_looks
 from dashboard.cache.namespaces import namespaces
 from dashboard.cache.search import search
 from dashboard.cache.selection import Selection
+from tests.cache.invalidating import removed
 from tests.contract.sites import Site
 
 COMMANDS: list[tuple[Any, ...]] = [
@@ -145,7 +146,7 @@ def test_a_watch_and_a_registered_script_are_refused(
     [
         lambda cache: keys.set_ttl(cache, b"k", 10),
         lambda cache: keys.persist(cache, b"k"),
-        lambda cache: keys.delete(cache, b"k"),
+        lambda cache: removed(cache, b"k"),
     ],
     ids=["set_ttl", "persist", "delete"],
 )
@@ -179,5 +180,5 @@ def test_capabilities_say_what_the_declaration_takes_away(only_looking: Cache) -
 
 def test_the_same_server_without_the_declaration_can_be_written(shop: Cache, site: Site) -> None:
     site.fill([b"k"])
-    assert keys.delete(shop, b"k")
+    assert removed(shop, b"k")
     assert site.plain.exists("k") == 0

@@ -256,7 +256,7 @@ class TestTheSums:
             width = bounds[1] - bounds[0]
             assert bounds[0] - 2 * took - 1000 <= min(after)
             assert max(after) <= bounds[1] + 2 * took
-            assert max(after) - min(after) >= width * 0.85
+            assert max(after) - min(after) >= width * 0.85 - 2 * took
 
     def test_slots_are_counted_alike(self, shop: Cache, site: Site, way: str) -> None:
         base = (int(time.time()) + 10) * 1000
@@ -302,7 +302,7 @@ class TestCounting:
         remover.start()
         done = _done(shop, Selection(b"c:*"), Jitter(300), STEPS)
         stop.set()
-        remover.join(30)
+        remover.join(120)
         assert done.found == done.changed + done.unchanged + done.without
         assert done.changed <= MANY
         assert done.progress.ended

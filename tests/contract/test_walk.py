@@ -56,7 +56,7 @@ def test_every_key_that_stays_is_seen_while_others_come_and_go(shop: Cache, site
             assert stay <= seen
     finally:
         stop.set()
-        writer.join(30)
+        writer.join(120)
     assert not writer.is_alive()
 
 

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 import redis
@@ -37,7 +38,13 @@ QUICK = ("--repl-diskless-sync-delay", "0")
 FAILING_OVER = ("--cluster-node-timeout", "1000", *QUICK)
 # Some hundred batches of ten keys, at a pace at which there is time for the weather to change.
 SLOW = Options(Budget(share=0.05, hold_ms=0.01), every=0)
-TIMEOUTS = "timeout=1&connect_timeout=1"
+HANGING = "?timeout=1&connect_timeout=1"  # where one waits in vain
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes back is waited for, however slow the machine is."""
+    monkeypatch.setattr(analysis, "PATIENCE_SECONDS", 3600.0)
 
 
 def _keys(number: int, name: str = "k") -> list[bytes]:
@@ -78,8 +85,8 @@ def _stopped(server: Server) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _opened(url: str) -> Iterator[Cache]:
-    with closing(Cache(parse_target(f"shop={url}?{TIMEOUTS}"))) as cache:
+def _opened(url: str, options: str = "") -> Iterator[Cache]:
+    with closing(Cache(parse_target(f"shop={url}{options}"))) as cache:
         yield cache
 
 
@@ -87,7 +94,9 @@ def _opened(url: str) -> Iterator[Cache]:
 
 
 @contextlib.contextmanager
-def _cluster(*arguments: str, replicas: bool = False) -> Iterator[tuple[Cluster, list[Server], Cache]]:
+def _cluster(
+    *arguments: str, replicas: bool = False, options: str = ""
+) -> Iterator[tuple[Cluster, list[Server], Cache]]:
     """A cluster with SOME keys, its replicas, and Cachedeck on it, entered by every node."""
     cluster, found = start_cluster(3, *arguments), []
     try:
@@ -98,22 +107,12 @@ def _cluster(*arguments: str, replicas: bool = False) -> Iterator[tuple[Cluster,
             for key in _keys(SOME):
                 pipe.set(key, "v")
             pipe.execute()
-        for server in (*cluster.servers, *found) if replicas else ():
-            with server.client() as one:
-                wait_until(lambda one=one: _are_all_replicated(one), "every node tells of every replica")  # type: ignore[misc]
         hosts = ",".join(f"{HOST}:{server.port}" for server in cluster.servers)
-        with _opened(f"redis+cluster://{hosts}") as cache:
+        with _opened(f"redis+cluster://{hosts}", options) as cache:
             yield cluster, found, cache
     finally:
         for server in (*cluster.servers, *found):
             server.stop()
-
-
-def _are_all_replicated(client: redis.Redis) -> bool:
-    """A node names those replicas only of which it has heard how far they are."""
-    if client.info("replication")["role"] == "master":
-        client.execute_command("WAIT", 1, 1000)
-    return all(len(nodes) == 2 for _, _, *nodes in client.execute_command(b"CLUSTER", b"SLOTS"))
 
 
 def test_a_primary_that_is_killed_is_followed_by_its_replica() -> None:
@@ -135,8 +134,7 @@ def test_a_primary_that_is_killed_is_followed_by_its_replica() -> None:
 
 def test_a_primary_that_is_killed_without_a_replica_is_told_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(analysis, "PATIENCE_SECONDS", 2.0)
-    options = ("--cluster-require-full-coverage", "no", "--cluster-node-timeout", "60000")
-    with _cluster(*options) as (cluster, _, cache):
+    with _cluster("--cluster-require-full-coverage", "no") as (cluster, _, cache):
         theirs = {}
         for server in cluster.servers:
             with server.client() as client:
@@ -159,8 +157,7 @@ def test_a_primary_that_is_killed_without_a_replica_is_told_as_missing(monkeypat
 
 def test_a_primary_that_is_dead_from_the_beginning_is_told_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(analysis, "PATIENCE_SECONDS", 0.0)
-    options = ("--cluster-require-full-coverage", "no", "--cluster-node-timeout", "60000")
-    with _cluster(*options) as (cluster, _, cache):
+    with _cluster("--cluster-require-full-coverage", "no") as (cluster, _, cache):
         cache.primaries()
         with cluster.servers[0].client() as client:
             gone = client.dbsize()
@@ -174,14 +171,13 @@ def test_a_primary_that_is_dead_from_the_beginning_is_told_as_missing(monkeypatc
 
 
 def test_while_one_primary_hangs_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(analysis, "PATIENCE_SECONDS", 60.0)
     monkeypatch.setattr(analysis, "SNAPSHOT_SHARE", 1e9)  # a snapshot after every batch
-    with _cluster("--cluster-node-timeout", "60000") as (cluster, _, cache):
+    with _cluster(options=HANGING) as (cluster, _, cache):
         walking = analyze(cache, Selection(), SLOW)
         _until(walking, 0.1)
         with _stopped(cluster.servers[0]), cluster.servers[1].client() as client:
             snapshot = _until(walking, 0.55)
-            assert list(snapshot.progress.lost) == [f"{HOST}:{cluster.servers[0].port}"]
+            assert f"{HOST}:{cluster.servers[0].port}" in snapshot.progress.lost
             assert client.ping()
         last = _last(walking)
     assert last.progress.complete, last.progress.lost
@@ -221,13 +217,13 @@ def test_what_was_counted_before_a_restart_is_void() -> None:
     assert all(key.name.startswith("new:") for key in last.report.biggest)
 
 
-def test_a_server_that_hangs_for_three_seconds_is_gone_on_with() -> None:
-    with running() as server, _opened(server.url) as cache:
+def test_a_server_that_hangs_for_a_while_is_gone_on_with() -> None:
+    with running() as server, _opened(server.url, HANGING) as cache:
         set_all(server, _keys(SOME))
         walking = analyze(cache, Selection(), SLOW)
         first = _until(walking)
         os.kill(server.process.pid, signal.SIGSTOP)
-        timer = threading.Timer(3.0, os.kill, (server.process.pid, signal.SIGCONT))
+        timer = threading.Timer(2.0, os.kill, (server.process.pid, signal.SIGCONT))
         timer.start()
         try:
             last = _last(walking)
@@ -239,7 +235,7 @@ def test_a_server_that_hangs_for_three_seconds_is_gone_on_with() -> None:
 
 
 def test_a_server_that_runs_somebodys_script_is_gone_on_with() -> None:
-    with running("--busy-reply-threshold", "20") as server, _opened(server.url) as cache:
+    with running("--busy-reply-threshold", "20") as server, _opened(server.url, HANGING) as cache:
         set_all(server, _keys(SOME))
         walking = analyze(cache, Selection(), SLOW)
         _until(walking)
@@ -247,11 +243,11 @@ def test_a_server_that_runs_somebodys_script_is_gone_on_with() -> None:
             script = threading.Thread(target=_endless_script, args=(server,))
             script.start()
             wait_until(lambda: _is_busy(client), "it is busy")
-            killer = threading.Timer(2.0, client.execute_command, ("SCRIPT", "KILL"))
+            killer = threading.Timer(1.0, client.execute_command, ("SCRIPT", "KILL"))
             killer.start()
             last = _last(walking)
-            killer.join(10)
-            script.join(10)
+            killer.join(120)
+            script.join(120)
     assert last.progress.complete, last.progress.lost
     assert last.report.keys == exactly(SOME)
     assert last.report.method == "script", last.report.notes
@@ -283,6 +279,7 @@ def _strained(walking: Iterator[Snapshot]) -> tuple[Snapshot, str]:
 @pytest.mark.parametrize("share", [0.02, 1.0])
 def test_it_ends_by_itself_where_the_server_answers_late(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(watch, "JUDGED_PINGS", 3)
     with running("--enable-debug-command", "yes") as server, _opened(server.url) as cache:
         with server.client() as client:
             client.execute_command("EVAL", "for i = 1, 200000 do redis.call('SET', 'k:' .. i, 'v') end", 0)
@@ -296,7 +293,7 @@ def test_it_ends_by_itself_where_the_server_answers_late(share: float, monkeypat
             last, sentence = _strained(walking)
         finally:
             stop.set()
-            sleeper.join(10)
+            sleeper.join(120)
     assert "answers a PING" in sentence
     assert "limit 50 ms" in sentence
     assert not last.progress.ended
@@ -310,7 +307,8 @@ def _sleeps(server: Server, stop: threading.Event) -> None:
             client.execute_command("DEBUG", "SLEEP", 0.25)
 
 
-def test_it_ends_by_itself_where_the_server_fills_up() -> None:
+def test_it_ends_by_itself_where_the_server_fills_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "LOOK_SECONDS", 0.1)
     with running() as server, _opened(server.url) as cache, server.client() as client:
         set_all(server, _keys(SOME))
         options = Options(Budget(share=0.02, hold_ms=0.02), every=0.2)
@@ -325,14 +323,16 @@ def test_it_ends_by_itself_where_the_server_fills_up() -> None:
 
 
 def test_a_server_that_stays_as_it_is_strains_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Limits far below what is usual do end it: so it is looked at, and those that are usual do not."""
+    """A limit that is far below what is usual does end it: so it is looked at, and one far above does not."""
     monkeypatch.setattr(watch, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(watch, "JUDGED_PINGS", 3)
     with running() as server, _opened(server.url) as cache:
         set_all(server, _keys(SOME))
         options = Options(Budget(share=0.05, hold_ms=0.01), every=0.2, limits=Limits(latency_ms=-1000.0))
         _, sentence = _strained(analyze(cache, Selection(), options))
         assert "answers a PING" in sentence
-        assert _last(analyze(cache, Selection(), SLOW)).progress.complete
+        options = replace(options, limits=Limits(latency_ms=600_000.0))
+        assert _last(analyze(cache, Selection(), options)).progress.complete
 
 
 # --- a sentinel ---------------------------------------------------------------------------------------------
@@ -353,14 +353,13 @@ def watched() -> Iterator[tuple[Server, Server, Server]]:
         with sentinel.client(decode_responses=True) as client:
             client.execute_command("SENTINEL", "SET", SERVICE, "down-after-milliseconds", 500)
             client.execute_command("SENTINEL", "SET", SERVICE, "failover-timeout", 3000)
-            wait_until(lambda: len(client.execute_command("SENTINEL", "REPLICAS", SERVICE)) == 1, "it knows", 20)
+            wait_until(lambda: len(client.execute_command("SENTINEL", "REPLICAS", SERVICE)) == 1, "it knows")
             wait_until(
                 lambda: (
                     "slave" in str(client.execute_command("SENTINEL", "REPLICAS", SERVICE)[0].get("flags"))
                     and int(client.execute_command("SENTINEL", "REPLICAS", SERVICE)[0].get("slave-priority", 0)) > 0
                 ),
                 "it has asked the replica",
-                20,
             )
         yield primary, replica, sentinel
 
@@ -475,7 +474,8 @@ def test_the_servers_time_is_taken_for_no_more_than_the_share(share: float) -> N
             client.execute_command("EVAL", "for i = 1, 20000 do redis.call('SET', 'k:' .. i, 'v') end", 0)
         last = _last(analyze(cache, Selection(), Options(Budget(share=share), every=0.2)))
     assert last.progress.calls > 10
-    assert last.progress.busy <= 1.2 * share * last.progress.elapsed
+    # After its last call nobody rests any more, and it may be just that one in which the machine has stalled.
+    assert last.progress.busy - last.progress.longest_ms / 1000 <= 1.2 * share * last.progress.elapsed
 
 
 def test_a_walk_that_is_lost_at_its_end_says_so() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -43,6 +43,16 @@ def count(work: Work, given: Arguments) -> Iterator[Counted]:
             Path(str(given["closed"])).write_text("closed", encoding="ascii")
 
 
+def count_on(work: Work, given: Arguments) -> Iterator[Counted]:
+    """As count, but begins after what the file `at` says, and notes there each number before it is told."""
+    note = Path(str(given["at"]))
+    done = int(note.read_text(encoding="ascii")) if note.exists() else 0
+    for snapshot in count(work, {**given, "steps": int(given["steps"]) - done}):
+        seen = done + snapshot.progress.examined
+        note.write_text(str(seen), encoding="ascii")
+        yield Counted(replace(snapshot.progress, examined=seen, total=int(given["steps"])))
+
+
 def _misbehave(given: Arguments) -> None:
     error = given.get("error")
     if error == "unreachable":
@@ -65,4 +75,15 @@ def _after(snapshot: Counted | None) -> JSON:
 
 COUNT = Kind("count", "Counting", count, TypeAdapter(Counted), subject=_subject)
 CHANGE = Kind("change", "Changing", count, TypeAdapter(Counted), subject=_subject, audits="keys.count", after=_after)
-KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (COUNT, CHANGE)}
+LASTING = Kind(
+    "lasting",
+    "Lasting",
+    count_on,
+    TypeAdapter(Counted),
+    subject=_subject,
+    audits="keys.count",
+    after=_after,
+    again=False,
+    resumes=True,
+)
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (COUNT, CHANGE, LASTING)}

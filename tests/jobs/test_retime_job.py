@@ -73,9 +73,9 @@ def _moved(valkey: Server) -> int:
 @pytest.mark.usefixtures("_pool")
 def test_one_that_is_cancelled_says_exactly_what_it_has_done(store: Store, valkey: Server) -> None:
     job = _started(store, RETIME, follows=4711)
-    wait_until(lambda: _now(store, job).progress is not None, "the first snapshot is kept", 20)
+    wait_until(lambda: _now(store, job).progress is not None, "the first snapshot is kept")
     jobs.request_cancel(store, job.id)
-    wait_until(lambda: not _now(store, job).open, "the job ends", 20)
+    wait_until(lambda: not _now(store, job).open, "the job ends")
     assert _now(store, job).state == "cancelled"
     done = results.snapshot(store, _now(store, job))
     assert isinstance(done, Done)
@@ -90,7 +90,7 @@ def test_one_that_is_cancelled_says_exactly_what_it_has_done(store: Store, valke
 @pytest.mark.usefixtures("_pool")
 def test_a_dry_run_is_kept_as_a_plan_and_is_no_change(store: Store, valkey: Server) -> None:
     job = _started(store, PLAN)
-    wait_until(lambda: not _now(store, job).open, "the job ends", 60)
+    wait_until(lambda: not _now(store, job).open, "the job ends")
     assert _now(store, job).state == "finished"
     made = results.snapshot(store, _now(store, job))
     assert isinstance(made, Plan)
@@ -114,6 +114,6 @@ def test_only_the_act_changes_a_cache_and_neither_repeats_it_by_a_click() -> Non
 @pytest.mark.usefixtures("_pool")
 def test_what_another_version_wrote_fails_with_a_sentence(store: Store) -> None:
     job = jobs.create(store, "main", RETIME, {"selection": {}, "change": {"shuffle": "1"}}, "otto", "10.1.1.1")
-    wait_until(lambda: not _now(store, job).open, "the job ends", 20)
+    wait_until(lambda: not _now(store, job).open, "the job ends")
     ended = _now(store, job)
     assert (ended.state, ended.advice) == ("failed", "Start a new dry run.")

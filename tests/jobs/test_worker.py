@@ -19,9 +19,10 @@ from dashboard.cli import main
 from dashboard.jobs import housekeeping, worker
 from dashboard.jobs.queue import make_queue
 from dashboard.settings import Settings
-from dashboard.store import samples
+from dashboard.store import invalidations, jobs, samples, workers
 from dashboard.store.engine import open_store
 from dashboard.store.samples import Sample
+from dashboard.store.vault import vault_of
 from tests.servers import Server
 
 PROGRAM = """
@@ -33,7 +34,7 @@ run(load_settings())
 """
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
@@ -56,9 +57,11 @@ def test_it_samples_until_a_signal_and_leaves_cleanly(tmp_path: Path, valkey: Se
         wait_until(lambda: "Sampling main" in log.read_text() or process.poll() is not None)
         store = open_store(f"sqlite:///{tmp_path / 'cachedeck.db'}")
         wait_until(lambda: samples.latest(store, "main"))
-        store.close()
+        wait_until(lambda: workers.alive(store) == 1)
         process.send_signal(number)
-        assert process.wait(20) == 0
+        assert process.wait(120) == 0
+        assert workers.alive(store) == 0
+        store.close()
     finally:
         process.kill()
         process.wait()
@@ -86,9 +89,9 @@ def test_it_ends_by_an_event_and_leaves_no_thread(tmp_path: Path, valkey: Server
     running = threading.Thread(target=worker.run, args=(settings(tmp_path, valkey), stop))
     running.start()
     stop.set()
-    running.join(20)
+    running.join(120)
     assert not running.is_alive()
-    wait_until(lambda: set(threading.enumerate()) <= before, 5)
+    wait_until(lambda: set(threading.enumerate()) <= before)
 
 
 def test_it_works_off_the_queue(tmp_path: Path, valkey: Server) -> None:
@@ -105,15 +108,36 @@ def test_it_works_off_the_queue(tmp_path: Path, valkey: Server) -> None:
         wait_until(lambda: not samples.load(store, "main", long_ago - 60, long_ago + 60, resolution=samples.RAW))
     finally:
         stop.set()
-        running.join(20)
+        running.join(120)
         store.close()
 
 
 def test_housekeeping_is_due_every_minute(tmp_path: Path, valkey: Server) -> None:
     chosen = settings(tmp_path, valkey)
     store, queue = open_store(chosen.database), make_queue(chosen)
-    housekeeping.register(queue, store)
-    assert [type(task).__name__ for task in queue.read_periodic(None)] == ["compact_samples", "tend_jobs"]
+    housekeeping.register(queue, store, vault_of(chosen))
+    due = [type(task).__name__ for task in queue.read_periodic(None)]
+    assert due == ["compact_samples", "tend_jobs", "tend_vault"]
+    queue.storage.close()
+    store.close()
+
+
+def test_housekeeping_forgets_old_invalidations_but_not_those_of_which_the_vault_has_keys(
+    tmp_path: Path, valkey: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(invalidations.drop_old, "__defaults__", ((), 0, 0.0))
+    chosen = settings(tmp_path, valkey)
+    store, queue, vault = open_store(chosen.database), make_queue(chosen), vault_of(chosen)
+    asked = invalidations.Asked("otto", "local")
+    kept, idle = (invalidations.make(store, "main", {"pattern": "a"}, "x", asked, seconds=1)[0] for _ in range(2))
+    for one in (kept, idle):
+        jobs.request_cancel(store, one.plan_job or 0)
+    with vault.writer(kept.number) as writer:
+        writer.append([(b"a", -1, 1, b"dump")])
+    housekeeping.register(queue, store, vault)
+    for task in queue.read_periodic(None):
+        queue.execute(task)
+    assert [one.number for one in invalidations.newest(store, "main")] == [kept.number]
     queue.storage.close()
     store.close()
 
@@ -134,6 +158,6 @@ def test_it_keeps_the_signal_handlers_of_its_caller(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
     with worker._signals() as received:
         os.kill(os.getpid(), signal.SIGTERM)
-        wait_until(lambda: received, 5)
+        wait_until(lambda: received)
     assert signal.getsignal(signal.SIGTERM) is before
     assert logging.getLogger("dashboard").level == logging.NOTSET

@@ -9,7 +9,7 @@ import time
 import pytest
 from sqlalchemy import select, update
 
-from dashboard.store import jobs
+from dashboard.store import invalidations, jobs
 from dashboard.store.engine import Store
 from dashboard.store.jobs import DEAD_SECONDS, Job
 from dashboard.store.schema import JobRow, JobSnapshotRow
@@ -60,6 +60,14 @@ class TestCreate:
         found = jobs.get(store, made.id)
         assert found
         assert found.arguments == {"pattern": "a\0b"}
+
+    def test_one_that_somebody_runs_already_is_taken_by_no_worker(self, store: Store) -> None:
+        made = jobs.create(store, "main", "analysis", {}, "otto", "local", owner=OWNER)
+        assert (made.state, made.started_at) == ("running", made.created_at)
+        assert jobs.claim(store, OTHER, ["main"]) is None
+        assert jobs.order(store, made.id, OWNER) == "go on"
+        assert jobs.alive(store) == 1
+        assert jobs.end(store, made.id, OWNER, "finished")
 
     @pytest.mark.parametrize("number", [-1, 0, 1, 2**63, 2**80])
     def test_a_number_that_nobody_has_is_none(self, store: Store, number: int) -> None:
@@ -134,7 +142,7 @@ class TestClaim:
 
     def test_one_that_waited_for_an_hour_is_not_begun_any_more(self, store: Store) -> None:
         job = create(store)
-        aged(store, job, created_at=jobs.QUEUED_SECONDS + 1)
+        aged(store, job, queued_at=jobs.QUEUED_SECONDS + 1)
         assert jobs.claim(store, OWNER, ["main"]) is None
         assert jobs.bury(store) == 1
         found = jobs.get(store, job.id)
@@ -228,6 +236,133 @@ class TestCancel:
         assert jobs.request_cancel(store, 77) is None
 
 
+class TestPause:
+    def test_one_that_waits_stands_at_once_and_no_worker_takes_it(self, store: Store) -> None:
+        job = create(store)
+        paused = jobs.request_pause(store, job.id)
+        assert paused
+        assert (paused.state, paused.open, paused.resumable) == ("paused", False, True)
+        assert paused.ended_at
+        assert jobs.claim(store, OWNER, ["main"]) is None
+
+    def test_the_worker_of_one_that_runs_is_told(self, store: Store) -> None:
+        job = create(store)
+        claim(store)
+        asked = jobs.request_pause(store, job.id)
+        assert asked
+        assert (asked.state, asked.pausing) == ("running", True)
+        assert jobs.order(store, job.id, OWNER) == jobs.beat(store, job.id, OWNER) == "pause"
+        assert jobs.save(store, job.id, OWNER, {"examined": 1}, "{}") == "pause"
+        assert jobs.end(store, job.id, OWNER, "paused")
+        found = jobs.get(store, job.id)
+        assert found
+        assert (found.state, found.pausing) == ("paused", False)
+        assert jobs.running(store, "main") == []
+        assert jobs.newest(store, "main", state="paused") == [found]
+
+    def test_a_cancellation_comes_before_it(self, store: Store) -> None:
+        job = create(store)
+        claim(store)
+        jobs.request_pause(store, job.id)
+        found = jobs.request_cancel(store, job.id)
+        assert found
+        assert (found.cancelling, found.pausing) == (True, False)
+        jobs.request_pause(store, job.id)
+        assert jobs.order(store, job.id, OWNER) == "cancel"
+
+    def test_one_that_stands_can_be_cancelled(self, store: Store) -> None:
+        job = create(store)
+        jobs.request_pause(store, job.id)
+        found = jobs.request_cancel(store, job.id)
+        assert found
+        assert found.state == "cancelled"
+        assert not found.resumable
+
+    @pytest.mark.parametrize("how", ["finished", "failed", "cancelled", "interrupted"])
+    def test_one_that_has_ended_stays_as_it_is(self, store: Store, how: jobs.Ended) -> None:
+        job = create(store)
+        claim(store)
+        jobs.end(store, job.id, OWNER, how)
+        before = jobs.get(store, job.id)
+        assert jobs.request_pause(store, job.id) == before
+
+    def test_one_that_is_not_there_is_none(self, store: Store) -> None:
+        assert jobs.request_pause(store, 7) is None
+        assert jobs.resume(store, 7) is None
+
+
+class TestResume:
+    @pytest.mark.parametrize("how", ["paused", "interrupted", "failed"])
+    def test_it_waits_again_as_the_same_job_with_what_it_found(self, store: Store, how: jobs.Stopped) -> None:
+        job = create(store, share=0.5)
+        claim(store)
+        jobs.save(store, job.id, OWNER, {"examined": 7}, '{"seen":7}')
+        jobs.end(store, job.id, OWNER, how, "It did not answer.", "Look.")
+        aged(store, job, created_at=2 * jobs.QUEUED_SECONDS, queued_at=2 * jobs.QUEUED_SECONDS)
+        resumed = jobs.resume(store, job.id)
+        assert resumed
+        assert (resumed.id, resumed.state, resumed.arguments) == (job.id, "queued", {"share": 0.5})
+        assert (resumed.error, resumed.advice, resumed.ended_at, resumed.pausing) == ("", "", None, False)
+        assert resumed.progress == {"examined": 7}
+        assert jobs.result_text(store, job.id) == '{"seen":7}'
+        assert time.time() - resumed.queued_at < 5
+        assert jobs.bury(store) == 0
+        again = claim(store, OTHER)
+        assert again.id == job.id
+        assert jobs.order(store, job.id, OTHER) == "go on"
+        assert jobs.order(store, job.id, OWNER) == "lost"
+
+    def test_one_whose_worker_was_killed_goes_on(self, store: Store) -> None:
+        job = create(store)
+        claim(store)
+        aged(store, job, heartbeat_at=DEAD_SECONDS + 1)
+        resumed = jobs.resume(store, job.id)
+        assert resumed
+        assert resumed.state == "queued"
+
+    @pytest.mark.parametrize("how", ["finished", "cancelled"])
+    def test_one_that_is_over_stays_as_it_is(self, store: Store, how: jobs.Ended) -> None:
+        job = create(store)
+        claim(store)
+        jobs.end(store, job.id, OWNER, how)
+        before = jobs.get(store, job.id)
+        assert jobs.resume(store, job.id) == before
+
+    def test_one_that_runs_keeps_its_worker(self, store: Store) -> None:
+        job = create(store)
+        claim(store)
+        jobs.resume(store, job.id)
+        assert jobs.order(store, job.id, OWNER) == "go on"
+
+    def test_it_can_go_on_with_who_asks_for_it(self, store: Store) -> None:
+        job = create(store)
+        jobs.request_pause(store, job.id)
+        resumed = jobs.resume(store, job.id, OWNER)
+        assert resumed
+        assert resumed.state == "running"
+        assert jobs.claim(store, OTHER, ["main"]) is None
+        assert jobs.order(store, job.id, OWNER) == "go on"
+
+    def test_it_waits_behind_those_that_waited_meanwhile(self, store: Store) -> None:
+        first = create(store)
+        jobs.request_pause(store, first.id)
+        second = create(store)
+        jobs.resume(store, first.id)
+        assert claim(store).id == second.id
+
+
+class TestAbout:
+    def test_the_jobs_of_an_invalidation_are_found_the_newest_first(self, store: Store) -> None:
+        def about(number: int, kind: str) -> Job:
+            return jobs.create(store, "main", kind, {}, "otto", "local", about=number)
+
+        create(store)
+        plan, run, other = about(7, "invalidate.plan"), about(7, "invalidate"), about(8, "invalidate")
+        assert jobs.of(store, 7) == [run, plan]
+        assert jobs.of(store, 7, "invalidate.plan") == [plan]
+        assert jobs.of_several(store, [7, 8, 9]) == {7: [run, plan], 8: [other]}
+
+
 class TestDeadWorkers:
     def test_a_job_is_interrupted_on_reading_before_anybody_wrote_it_down(self, store: Store) -> None:
         create(store)
@@ -284,6 +419,27 @@ class TestDropOld:
         with store.read() as session:
             assert len(list(session.scalars(select(JobSnapshotRow.job_id)))) == len(kept) / 2
         assert jobs.drop_old(store, kept=2) == 0
+
+    def test_one_that_stands_stays(self, store: Store) -> None:
+        job = create(store)
+        jobs.request_pause(store, job.id)
+        assert jobs.drop_old(store, kept=0) == 0
+        assert state(store, job) == "paused"
+
+    def test_those_of_an_invalidation_stay_as_long_as_it_is_known(self, store: Store) -> None:
+        asked = invalidations.Asked("otto", "local")
+        made, job = invalidations.make(store, "main", {"pattern": "a"}, "analysis", asked, seconds=1, owner=OWNER)
+        jobs.end(store, job.id, OWNER, "finished")
+        others = [create(store) for _ in range(2)]
+        for other in others:
+            claim(store)
+            jobs.end(store, other.id, OWNER, "finished")
+        assert jobs.drop_old(store, kept=1) == 1
+        assert jobs.get(store, job.id)
+        assert jobs.get(store, others[1].id)
+        assert invalidations.drop_old(store, kept=0, seconds=0) == 1
+        assert invalidations.get(store, made.number) is None
+        assert jobs.drop_old(store, kept=0) == 2
 
     def test_those_that_wait_or_run_stay(self, store: Store) -> None:
         create(store)

@@ -16,9 +16,10 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
-from dashboard.store import engine, errors, migrate, operators, sqlite_file
+from dashboard.store import engine, errors, migrate, operators, samples, sqlite_file
 from dashboard.store.engine import Store, open_store
 from dashboard.store.errors import StoreUnavailable, StoreUnusable
+from dashboard.store.samples import Sample
 from dashboard.store.schema import Base, LockRow
 from tests.store.processes import open_and_count, together
 
@@ -71,6 +72,27 @@ def test_migrations_make_the_tables_of_the_schema(store: Store) -> None:
     with store.read() as session:
         context = MigrationContext.configure(session.connection(), opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
+
+
+def test_samples_of_the_version_before_are_read_after_its_migration(tmp_path: Path) -> None:
+    """They are JSON as text there; here they are bytes, which need not be compressed."""
+    path = tmp_path / "cachedeck.db"
+    opened = open_store(sqlite_url(path))
+    with opened.write() as session:
+        config = migrate._config()
+        config.attributes["connection"] = session.connection()
+        migrate.command.downgrade(config, "0004")
+        row = {"cache": "main", "node": "a:1", "resolution": 0, "slot_ms": 100_000, "at": 100.0}
+        insert = "INSERT INTO samples VALUES (:cache, :node, :resolution, :slot_ms, :at, :counters)"
+        session.execute(text(insert), {**row, "counters": '{"keys":3.5}'})
+    opened.close()
+    again = open_store(sqlite_url(path))
+    samples.save(again, [Sample(102.0, "main", "a:1", {"keys": 4.0})])
+    assert [one.values for one in samples.load(again, "main", 0, resolution=samples.RAW)] == [
+        {"keys": 3.5},
+        {"keys": 4},
+    ]
+    again.close()
 
 
 def test_it_opens_again_what_it_has_made(url: str, store: Store) -> None:
@@ -298,5 +320,5 @@ store.close()
 """
     root = Path(__file__).parents[2]
     command = [sys.executable, "-c", script]
-    done = subprocess.run(command, check=False, cwd=root, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, check=False, cwd=root, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr

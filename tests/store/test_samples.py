@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from itertools import pairwise
 
 import pytest
 from sqlalchemy import func, select
 
-from dashboard.store import samples
+from dashboard.store import samples, thinned
 from dashboard.store.engine import Store
 from dashboard.store.samples import MINUTE, QUARTER, RAW, Sample
 from dashboard.store.schema import SampleRow
@@ -73,7 +74,7 @@ def test_a_slot_is_as_long_as_the_sampling_period(store: Store) -> None:
 def test_without_an_insert_of_its_dialect_duplicates_are_ignored_too(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(samples, "_INSERTS", {})
+    monkeypatch.setattr(thinned, "_INSERTS", {})
     samples.save(store, [sample(START, hits=1.0), sample(START + 1, hits=2.0), sample(START + 2, hits=3.0)])
     samples.save(store, [sample(START + 3), sample(START + 4, hits=4.0)])
     assert [one.values["hits"] for one in samples.load(store, "main", START, now=START)] == [1.0, 3.0, 4.0]
@@ -227,6 +228,21 @@ def test_a_coarse_series_goes_on_to_the_newest_sample(store: Store) -> None:
 def test_a_coarse_series_is_right_before_anything_was_compacted(store: Store) -> None:
     samples.save(store, series(START, START + 200))
     assert times(samples.load(store, "main", START - DAY, resolution=MINUTE)) == [58.0, 118.0, 178.0, 198.0]
+
+
+def test_a_series_has_the_last_of_each_stretch_that_is_asked_for(store: Store) -> None:
+    live(store, START, START + 9 * 900, compact_every=900.0, step=10.0)
+    found = times(samples.load(store, "main", START, resolution=QUARTER, now=START + 9 * 900, every=3600.0))
+    hours = [end - 10 for end in range(0, 10 * 900, 900) if end and (START + end) % 3600 == 0]
+    assert hours
+    assert found == [*hours, *([] if hours[-1] == 9 * 900 - 10 else [9 * 900 - 10.0])]
+    raw = times(samples.load(store, "main", START + 8100 - 600, resolution=RAW, now=START + 8100, every=60.0))
+    assert [b - a for a, b in pairwise(raw)] == [60.0] * 9
+
+
+def test_one_node_is_read_alone(store: Store) -> None:
+    samples.save(store, series(START, START + 20, node="a") + series(START, START + 20, node="b"))
+    assert {one.node for one in samples.load(store, "main", START, now=START, node="b")} == {"b"}
 
 
 def test_nodes_that_come_and_go_are_thinned_out_each_for_itself(store: Store) -> None:

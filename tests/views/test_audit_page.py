@@ -236,7 +236,7 @@ class TestVerification:
 
         def slow(store: Store) -> audit.Verification:
             entered.set()
-            leave.wait(20)
+            leave.wait(120)
             return walk(store)
 
         monkeypatch.setattr(audit, "verify", slow)
@@ -244,11 +244,11 @@ class TestVerification:
         first = threading.Thread(target=lambda: said.append(viewer.get("/audit/verification").status_code))
         first.start()
         try:
-            assert entered.wait(20)
+            assert entered.wait(120)
             refused = other.get("/audit/verification")
         finally:
             leave.set()
-            first.join(20)
+            first.join(120)
         assert (said, refused.status_code) == ([200], 503)
         assert "is being verified" in refused.text
 

@@ -11,24 +11,42 @@ import pytest
 import redis
 from flask import Flask
 
-from dashboard.cache import keys, values
+from dashboard.cache import keys, tuning, values
 from dashboard.cache.analysis import analyze
 from dashboard.cache.connect import Cache
 from dashboard.cache.estimate import exactly
+from dashboard.cache.eviction_age import NO_LIMIT, draw, eviction_age
+from dashboard.cache.export import Options, export
+from dashboard.cache.invalidation_mode import Now, Stale
+from dashboard.cache.invalidation_task import Task, Tell
+from dashboard.cache.keyevents import FLAGS, SETTING, KeyEvents
 from dashboard.cache.search import search
 from dashboard.cache.selection import Selection
 from dashboard.cache.target import parse_target, parse_targets
 from dashboard.cache.values_rows import ValuePage
+from dashboard.jobs import invalidating, results
 from dashboard.jobs.sampler import Follower
 from dashboard.settings import Settings
 from dashboard.store import samples
 from dashboard.store.operators import Role
+from tests.cache.invalidating import removed
 from tests.servers import HOST, Cluster, Server
 from tests.views.conftest import deck_of, signed_in_client
 
 DOCS = Path(__file__).parents[2] / "docs" / "configuration.md"
 USED = ("INFO", "DBSIZE", "SCAN", "TYPE", "PTTL", "MEMORY USAGE", "OBJECT", "UNLINK", "DEL", "PEXPIRE", "PERSIST")
-USED_ALSO = ("EVAL_RO", "CONFIG GET", "CLIENT", "LATENCY", "SLOWLOG")
+USED_ALSO = (
+    "EVAL_RO",
+    "CONFIG GET",
+    "CLIENT",
+    "LATENCY",
+    "LATENCY HISTOGRAM",
+    "SLOWLOG",
+    "EVAL",
+    "DUMP",
+    "RESTORE",
+    "PUBLISH",
+)
 REFUSED = (
     "KEYS *",
     "SORT_RO list",
@@ -37,7 +55,8 @@ REFUSED = (
     "CLIENT PAUSE 1",
     "CLIENT LIST",
     "CONFIG SET maxmemory 0",
-    "EVAL 1",
+    "SUBSCRIBE a",
+    "MIGRATE h 1 k 0 1",
     "SET a b",
     "SHUTDOWN NOSAVE",
     "ACL LIST",
@@ -46,10 +65,11 @@ REFUSED = (
 )
 
 
-def _documented() -> list[str]:
-    block = re.search(r"^```\n(ACL SETUSER .*?)```", DOCS.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    assert block
-    return block[1].split()
+def _documented(which: int = 0) -> list[str]:
+    """0: for everybody. 1: what admins need besides."""
+    blocks = re.findall(r"^```\n(ACL SETUSER .*?)```", DOCS.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 2
+    return str(blocks[which]).split()
 
 
 @pytest.fixture(params=["standalone", "cluster"])
@@ -116,8 +136,31 @@ def test_it_allows_a_whole_analysis(cache: Cache) -> None:
 def test_it_allows_what_operators_do(cache: Cache) -> None:
     assert keys.set_ttl(cache, b"text", 100.0).after_ms > 0
     assert keys.persist(cache, b"text").after_ms == keys.NO_TTL
-    assert keys.delete(cache, b"text")
+    assert removed(cache, b"text")
     assert keys.look(cache, b"text") is None
+
+
+def test_it_allows_an_export(cache: Cache) -> None:
+    for dump in (False, True):
+        *_, last = export(cache, Selection(), Options(dump=dump))
+        assert (last.counts.keys, last.counts.left_out, last.progress.complete) == (3, 0, True)
+
+
+def test_it_allows_to_invalidate_to_tell_it_and_to_take_it_back(
+    url: str, cache: Cache, settings: Settings, make_app: Callable[[Settings], Flask]
+) -> None:
+    found = deck_of(make_app(settings.model_copy(update={"caches": parse_targets(f"main={url}")})))
+    caller = invalidating.Caller("otto", "here", "page")
+    for mode, changed in ((Now(), "restored"), (Stale(60), "retimed")):
+        task = Task(Selection(keys=(b"text", b"hash")), mode, tell=Tell("invalidate"))
+        made, job = invalidating.at_once(found.store, found.settings, cache, task, caller)
+        done = results.snapshot(found.store, job)
+        assert (job.state, done.counts.done, done.counts.refused, done.notes) == ("finished", 2, 0, ())
+        assert done.counts.messages > 0
+        assert done.method.startswith("a script")
+        job, undone = invalidating.undo_now(found.store, found.settings, cache, made.number, caller)
+        assert undone is not None
+        assert (job.state, getattr(undone, changed), undone.refused) == ("finished", 2, {})
 
 
 def test_the_sampler_and_the_overview_work(url: str, settings: Settings, make_app: Callable[[Settings], Flask]) -> None:
@@ -131,8 +174,44 @@ def test_the_sampler_and_the_overview_work(url: str, settings: Settings, make_ap
     assert "cannot be" not in page.text
 
 
+def test_it_allows_to_see_how_old_the_keys_are_that_are_evicted(cache: Cache) -> None:
+    found, _ = draw(cache, cache.primaries()[0], "allkeys-lru", 10)
+    assert all(one.is_like.idle is not None for one in found)
+    assert all(one.problem == NO_LIMIT for one in eviction_age(cache).nodes)
+
+
+def test_with_what_admins_need_settings_are_changed_and_evictions_are_heard_of(
+    cache: Cache, request: pytest.FixtureRequest
+) -> None:
+    for node in cache.primaries():
+        assert tuning.put(cache, node, {SETTING: FLAGS}).state == "refused"
+    servers = [request.getfixturevalue("valkey")]
+    if cache.target.kind == "cluster":
+        servers = request.getfixturevalue("cluster").servers
+    for server in servers:
+        with server.client() as client:
+            client.execute_command(*_documented(1))
+    for node in cache.primaries():
+        assert tuning.put(cache, node, {SETTING: FLAGS}).state == "applied"
+        with contextlib.closing(KeyEvents(cache, node)) as ear:
+            node.client.get("nobody" if cache.target.kind != "cluster" else _key_of(cache, node.name))
+            assert [what for what, _ in ear.drained(5)] == ["keymiss"]
+        assert tuning.put(cache, node, {SETTING: ""}).state == "applied"
+
+
+def _key_of(cache: Cache, node: str) -> str:
+    return next(key for key in map("gone:{}".format, range(10_000)) if cache.node_of(key.encode()).name == node)
+
+
 @pytest.mark.parametrize("words", REFUSED)
 def test_it_refuses(cache: Cache, words: str) -> None:
     node = cache.primaries()[0]
     with pytest.raises(redis.exceptions.NoPermissionError):
-        node.client.execute_command(*words.split(), *(("0",) if words.startswith("EVAL") else ()))
+        node.client.execute_command(*words.split())
+
+
+def test_a_script_may_do_no_more_than_its_user(cache: Cache) -> None:
+    node = cache.primaries()[0]
+    with pytest.raises(redis.exceptions.ResponseError, match=r"can't run this command|NOPERM|permission"):
+        node.client.execute_command("EVAL", "return redis.call('FLUSHALL')", "0")
+    assert keys.look(cache, b"text") is not None

@@ -41,7 +41,16 @@ def test_it_keeps_to_the_bounds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "filled"), [("900", "15m"), ("5400", "1h 30m"), ("0.5", "0.5"), ("10%", "10%"), ("2h", "2h"), ("", "")]
+    ("text", "filled"),
+    [
+        ("900", "15m"),
+        ("5400", "1h 30m"),
+        ("0.5", "0.5"),
+        ("10%", "10%"),
+        ("2h", "2h"),
+        ("", ""),
+        ("9" * 400, "9" * 400),
+    ],
 )
 def test_plain_seconds_are_filled_in_with_their_units(text: str, filled: str) -> None:
     assert with_units(text) == filled

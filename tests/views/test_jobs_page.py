@@ -15,17 +15,22 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 
 from dashboard.cache.estimate import Estimate, exactly
+from dashboard.cache.invalidation_report import Counts, Undone
+from dashboard.cache.invalidation_report import Done as Invalidated
+from dashboard.cache.invalidation_report import Plan as Planned
 from dashboard.cache.progress import Progress
 from dashboard.cache.report import Report, Snapshot
 from dashboard.cache.retime_tally import Done, Plan
 from dashboard.jobs import results
+from dashboard.jobs.invalidation_job import PLAN as PLAN_OF
+from dashboard.jobs.invalidation_job import RUN, UNDO
 from dashboard.jobs.kind import Kind
 from dashboard.jobs.kinds import KINDS
 from dashboard.jobs.results import progress_of, text_of, told_of
 from dashboard.jobs.retime_job import PLAN, RETIME
 from dashboard.jobs.start import until_first_snapshot
 from dashboard.settings import Settings
-from dashboard.store import audit, jobs
+from dashboard.store import audit, invalidations, jobs
 from dashboard.store.engine import Store
 from dashboard.store.jobs import Job, State
 from dashboard.store.operators import Role
@@ -139,12 +144,12 @@ class TestTheList:
     def test_it_says_that_no_worker_runs_only_after_a_while(self, viewer: FlaskClient, store: Store) -> None:
         job = made(store)
         assert "No worker is running." not in viewer.get("/caches/main/jobs").text
-        aged(store, job, created_at=6)
+        aged(store, job, queued_at=6)
         assert "No worker is running." in viewer.get("/caches/main/jobs").text
 
     def test_it_says_that_a_job_waits_for_another_one(self, viewer: FlaskClient, store: Store) -> None:
         begun(store, "other")
-        aged(store, made(store), created_at=6)
+        aged(store, made(store), queued_at=6)
         text = viewer.get("/caches/main/jobs").text
         assert "It waits until another job has ended." in text
         assert "No worker is running." not in text
@@ -390,6 +395,222 @@ class TestRestart:
         path = f"/caches/main/keys?pattern=a&job={job.id}"
         answer = post(operator, f"/caches/main/jobs/{job.id}/restart", {"next": path})
         assert answer.location == f"/caches/main/keys?pattern=a&job={job.id + 1}"
+
+
+TASK = {"pattern": "api:*"}
+
+
+def invalidation(store: Store, cache: str = "main", **task: str) -> Job:
+    """The job that carries an invalidation out, before a worker has taken it."""
+    asked = invalidations.Asked("otto", "10.1.1.1", "bad deploy")
+    return invalidations.make_begun(store, cache, {**TASK, **task}, RUN, asked)[1]
+
+
+def under_way(store: Store, job: Job, snapshot: Any) -> None:
+    assert jobs.claim(store, OWNER, [job.cache])
+    kind = KINDS[job.kind]
+    jobs.save(store, job.id, OWNER, told_of(kind, snapshot), text_of(kind, snapshot))
+
+
+def done(found: int, removed: int, *, whole: bool = False, **more: int) -> Invalidated:
+    seen = Progress(1000 if whole else 250, 1000, elapsed=2.0, ended=whole)
+    return Invalidated(seen, 1.0, Counts(found=found, removed=removed, **more))
+
+
+class TestPause:
+    def test_it_lets_one_that_waits_stand_and_says_so(self, operator: FlaskClient, store: Store) -> None:
+        job = invalidation(store)
+        answer = post(operator, f"/caches/main/jobs/{job.id}/pause", {"reason": "too busy"}, follow_redirects=True)
+        assert f"Job {job.id} is paused." in answer.text
+        assert state_of(store, job) == "paused"
+        (entry,) = audit.search(store, audit.Filters(action="invalidate.pause"))
+        assert (entry.actor, entry.reason, entry.status) == ("otto", "too busy", "done")
+        assert (entry.before, entry.after) == ({"state": "queued"}, {"state": "paused"})
+        assert entry.subject.startswith(f"job {job.id}: plan {job.about}: keys of api:*")
+
+    def test_it_asks_one_that_runs_to_pause(self, operator: FlaskClient, store: Store) -> None:
+        job = invalidation(store)
+        under_way(store, job, done(12, 12))
+        assert "Pause: job" in operator.get("/caches/main/jobs").text
+        assert "Pause: job" in operator.get("/caches/main/jobs/strip", headers=by_htmx(operator)).text
+        post(operator, f"/caches/main/jobs/{job.id}/pause")
+        assert jobs.order(store, job.id, OWNER) == "pause"
+        text = operator.get("/caches/main/jobs").text
+        assert "pausing" in text
+        assert "Pause: job" not in text
+        assert "It pauses as soon as the server has answered." in text
+        assert "Cancel: job" in text
+
+    def test_from_the_strip_it_answers_with_the_strip(self, operator: FlaskClient, store: Store) -> None:
+        job = invalidation(store)
+        answer = post(operator, f"/caches/main/jobs/{job.id}/pause", headers=by_htmx(operator))
+        assert answer.status_code == 200
+        assert "paused" in answer.text
+        assert "<html" not in answer.text
+
+    def test_one_that_stands_says_what_was_done_by_then(self, viewer: FlaskClient, store: Store) -> None:
+        job = invalidation(store)
+        under_way(store, job, done(14, 12, unsure=1))
+        jobs.request_pause(store, job.id)
+        jobs.end(store, job.id, OWNER, "paused")
+        words = "12 keys removed in 2 s. 250 of 1 k keys examined. Of 1 key that is not known"
+        for path in ("/caches/main/jobs", f"/caches/main/jobs/{job.id}"):
+            assert words in viewer.get(path).text.replace("\u202f", " ")
+        assert "is paused." in viewer.get("/caches/main/jobs").text
+        assert "Stands since" in viewer.get(f"/caches/main/jobs/{job.id}").text
+        assert 'id="jobs-count"><' in viewer.get("/caches/main/").text
+
+    def test_a_kind_that_cannot_go_on_is_not_paused(self, operator: FlaskClient, store: Store) -> None:
+        job = begun(store)
+        assert "Pause" not in operator.get("/caches/main/jobs").text
+        assert post(operator, f"/caches/main/jobs/{job.id}/pause").status_code == 409
+        assert jobs.order(store, job.id, OWNER) == "go on"
+
+    def test_it_leaves_one_that_has_ended(self, operator: FlaskClient, store: Store) -> None:
+        job = invalidation(store)
+        jobs.request_cancel(store, job.id)
+        answer = post(operator, f"/caches/main/jobs/{job.id}/pause", follow_redirects=True)
+        assert "does not run: it is cancelled" in answer.text
+        assert audit.search(store, audit.Filters(action="invalidate.pause")) == []
+
+    def test_it_refuses_a_viewer(self, viewer: FlaskClient, store: Store) -> None:
+        job = invalidation(store)
+        assert post(viewer, f"/caches/main/jobs/{job.id}/pause").status_code == 403
+        assert state_of(store, job) == "queued"
+        assert "Pause" not in viewer.get("/caches/main/jobs").text
+
+    def test_it_leaves_other_caches_alone(self, operator: FlaskClient, store: Store) -> None:
+        job = invalidation(store, "other")
+        assert post(operator, f"/caches/main/jobs/{job.id}/pause").status_code == 404
+        assert state_of(store, job) == "queued"
+
+    def test_one_that_stands_can_be_cancelled(self, operator: FlaskClient, store: Store) -> None:
+        job = invalidation(store)
+        jobs.request_pause(store, job.id)
+        assert "Cancel: job" in operator.get("/caches/main/jobs").text
+        post(operator, f"/caches/main/jobs/{job.id}/cancellation")
+        assert state_of(store, job) == "cancelled"
+        assert "Resume" not in operator.get("/caches/main/jobs").text
+
+
+class TestResume:
+    @pytest.mark.parametrize("how", ["paused", "interrupted", "failed"])
+    def test_it_goes_on_as_the_same_job(self, operator: FlaskClient, store: Store, how: jobs.Stopped) -> None:
+        job = invalidation(store)
+        under_way(store, job, done(12, 12))
+        jobs.end(store, job.id, OWNER, how)
+        assert f"Resume: job {job.id}" in operator.get("/caches/main/jobs").text
+        answer = post(operator, f"/caches/main/jobs/{job.id}/resumption", {"reason": "quiet"}, follow_redirects=True)
+        assert f"Job {job.id} goes on." in answer.text
+        assert [one.state for one in jobs.newest(store, "main")] == ["queued"]
+        (entry,) = audit.search(store, audit.Filters(action="invalidate.resume"))
+        assert (entry.actor, entry.reason) == ("otto", "quiet")
+        assert (entry.before, entry.after) == ({"state": how}, {"state": "queued"})
+
+    def test_one_whose_worker_was_killed_goes_on(self, operator: FlaskClient, store: Store) -> None:
+        job = invalidation(store)
+        under_way(store, job, done(12, 12))
+        aged(store, job, heartbeat_at=jobs.DEAD_SECONDS + 1)
+        assert post(operator, f"/caches/main/jobs/{job.id}/resumption").status_code == 303
+        assert state_of(store, job) == "queued"
+
+    def test_it_says_which_other_jobs_work_on_the_same_keys(self, operator: FlaskClient, store: Store) -> None:
+        job = invalidation(store)
+        jobs.request_pause(store, job.id)
+        other = invalidation(store, pattern="api:user:*")
+        answer = post(operator, f"/caches/main/jobs/{job.id}/resumption", follow_redirects=True)
+        assert f"goes on; job {other.id} works on keys that it may select too." in answer.text
+
+    def test_not_what_has_been_taken_back(self, operator: FlaskClient, store: Store) -> None:
+        job = invalidation(store)
+        jobs.request_pause(store, job.id)
+        undo = invalidations.add_undo(store, job.about or 0, UNDO, "*", invalidations.Asked("otto", "local"))
+        answer = post(operator, f"/caches/main/jobs/{job.id}/resumption")
+        assert (answer.status_code, "is under way" in answer.text) == (409, True)
+        jobs.request_cancel(store, undo.id)
+        answer = post(operator, f"/caches/main/jobs/{job.id}/resumption")
+        assert (answer.status_code, "has been taken back" in answer.text) == (409, True)
+        assert state_of(store, job) == "paused"
+
+    @pytest.mark.parametrize("how", ["finished", "cancelled"])
+    def test_not_what_is_over(self, operator: FlaskClient, store: Store, how: jobs.Ended) -> None:
+        job = invalidation(store)
+        under_way(store, job, done(12, 12))
+        jobs.end(store, job.id, OWNER, how)
+        assert "Resume" not in operator.get("/caches/main/jobs").text
+        assert post(operator, f"/caches/main/jobs/{job.id}/resumption").status_code == 409
+        assert state_of(store, job) == how
+
+    def test_not_a_kind_that_begins_anew(self, operator: FlaskClient, store: Store) -> None:
+        job = ended(store, "interrupted")
+        assert post(operator, f"/caches/main/jobs/{job.id}/resumption").status_code == 409
+        assert state_of(store, job) == "interrupted"
+
+    def test_it_refuses_a_viewer(self, viewer: FlaskClient, store: Store) -> None:
+        job = invalidation(store)
+        jobs.request_pause(store, job.id)
+        assert post(viewer, f"/caches/main/jobs/{job.id}/resumption").status_code == 403
+        assert state_of(store, job) == "paused"
+        assert "Resume" not in viewer.get("/caches/main/jobs").text
+
+    @pytest.mark.parametrize("option", ["environment=production", "read_only=yes"])
+    def test_production_asks_for_its_name_and_a_read_only_cache_refuses(
+        self, option: str, settings: Settings, valkey: Server, make_app: Callable[[Settings], Flask]
+    ) -> None:
+        caches = Settings(caches=f"main={valkey.url}?{option}").caches  # type: ignore[arg-type]
+        app = make_app(settings.model_copy(update={"caches": caches}))
+        store, client = deck_of(app).store, signed_in_client(app, Role.OPERATOR)
+        job = invalidation(store)
+        jobs.request_pause(store, job.id)
+        assert post(client, f"/caches/main/jobs/{job.id}/resumption").status_code == (
+            400 if "production" in option else 409
+        )
+        assert state_of(store, job) == "paused"
+        if "production" in option:
+            assert "Resume: job" not in client.get("/caches/main/jobs").text
+            assert 'data-confirm="main"' in client.get(f"/caches/main/jobs/{job.id}").text
+            assert post(client, f"/caches/main/jobs/{job.id}/resumption", {"typed": "main"}).status_code == 303
+            assert state_of(store, job) == "queued"
+
+
+class TestWhatAnInvalidationDid:
+    @pytest.mark.parametrize(
+        ("snapshot", "task", "words"),
+        [
+            (done(300, 300, whole=True), {}, "300 keys removed in 2 s."),
+            (done(300, 299, whole=True, refused=1), {}, "299 of 300 keys removed in 2 s."),
+            (
+                Invalidated(Progress(9, 9, 2.0, ended=True), 1.0, Counts(found=9, lowered=9)),
+                {"mode": "gently", "seconds": "60"},
+                "9 keys given a shorter TTL in 2 s.",
+            ),
+        ],
+    )
+    def test_it_is_said_in_the_list_and_leads_to_its_page(
+        self, snapshot: Invalidated, task: dict[str, str], words: str, viewer: FlaskClient, store: Store
+    ) -> None:
+        job = invalidation(store, **task)
+        under_way(store, job, snapshot)
+        jobs.end(store, job.id, OWNER, "finished")
+        text = viewer.get("/caches/main/jobs").text
+        assert words in text.replace("\u202f", " ")
+        assert f'href="/caches/main/invalidations/{job.about}"' in text
+
+    def test_a_plan_says_what_it_found_and_an_undo_what_is_back(self, viewer: FlaskClient, store: Store) -> None:
+        asked = invalidations.Asked("otto", "local")
+        _, plan = invalidations.make(store, "main", TASK, PLAN_OF, asked, seconds=1)
+        report = Report(1.0, keys=Estimate(300, 250, 350))
+        under_way(store, plan, Planned(Progress(250, 1000, 2.0), report))
+        jobs.end(store, plan.id, OWNER, "cancelled")
+        text = viewer.get("/caches/main/jobs").text.replace("\u202f", " ")
+        assert "About 300 keys, estimated from 250 of 1 k keys in 2 s." in text
+        job = invalidation(store)
+        jobs.request_cancel(store, job.id)
+        undo = invalidations.add_undo(store, job.about or 0, UNDO, "*", asked)
+        under_way(store, undo, Undone(Progress(12, 12, 2.0, ended=True), restored=10, newer=2))
+        jobs.end(store, undo.id, OWNER, "finished")
+        text = viewer.get("/caches/main/jobs").text.replace("\u202f", " ")
+        assert "10 keys back in 2 s. 2 keys written since, left as they are." in text
 
 
 class TestAKindThatChangesTheCache:

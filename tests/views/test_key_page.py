@@ -119,7 +119,7 @@ def test_every_change_is_audited_with_before_and_after(
 ) -> None:
     post(operator, f"{HERE}/ttl", {"seconds": "60", "reason": "ticket 4711"})
     post(operator, f"{HERE}/removal", {"reason": "bad deploy"})
-    ttl, removal = entries(store, "key.ttl")[0], entries(store, "key.delete")[0]
+    ttl, removal = entries(store, "key.ttl")[0], entries(store, "key.remove")[0]
     assert (ttl.actor, ttl.cache, ttl.subject, ttl.status, ttl.reason) == (
         "otto",
         "main",
@@ -131,7 +131,9 @@ def test_every_change_is_audited_with_before_and_after(
     assert isinstance(ttl.after, dict)
     assert 590_000 < ttl.before["ttl_ms"] <= 600_000
     assert ttl.after["ttl_ms"] == 60_000
-    assert removal.after == {"removed": True}
+    assert isinstance(removal.after, dict)
+    assert (removal.after["removed"], removal.after["state"]) == (1, "finished")
+    assert entries(store, "keys.invalidate")[0].status == "done"
 
 
 def test_a_failure_of_the_server_is_audited_as_failed(operator: FlaskClient, server: redis.Redis, store: Store) -> None:
@@ -195,7 +197,7 @@ def test_production_wants_the_name_typed_before_removal(
     operator = signed_in_client(app, Role.OPERATOR)
     assert post(operator, f"{HERE}/removal", {"typed": "yes"}).status_code == 400
     assert server.exists("api:user:42")
-    assert entries(deck_of(app).store, "key.delete") == []
+    assert entries(deck_of(app).store, "key.remove") == []
     assert post(operator, f"{HERE}/removal", {"typed": "main"}).status_code == 303
     assert not server.exists("api:user:42")
 
@@ -283,7 +285,7 @@ def test_long_names_are_told_apart_in_the_trail(operator: FlaskClient, server: r
     for last in (b"a", b"b"):
         server.set(b"k" * 3000 + last, "v")
         post(operator, f"/caches/main/keys/{to_token(b'k' * 3000 + last)}/removal")
-    assert len({entry.subject for entry in entries(store, "key.delete")}) == 2
+    assert len({entry.subject for entry in entries(store, "key.remove")}) == 2
 
 
 def test_a_ttl_that_is_not_told_is_not_called_none(viewer: FlaskClient, server: redis.Redis) -> None:

@@ -63,7 +63,7 @@ def worker(app: Flask) -> Iterator[None]:
 def _ended(store: Store, location: str) -> Job:
     """The job that a redirect leads to, once it has ended."""
     number = int(location.rsplit("/", 1)[1])
-    wait_until(lambda: not _job(store, number).open, f"job {number} ends", 20)
+    wait_until(lambda: not _job(store, number).open, f"job {number} ends")
     return _job(store, number)
 
 
@@ -240,7 +240,7 @@ class TestTheAct:
         gate = threading.Barrier(len(clients))
 
         def click(client: FlaskClient) -> str:
-            gate.wait(20)
+            gate.wait(120)
             return str(post(client, f"{PATH}/{plan.id}/execution").location)
 
         with ThreadPoolExecutor(len(clients)) as pool:

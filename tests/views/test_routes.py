@@ -17,9 +17,12 @@ from werkzeug.test import TestResponse
 
 from dashboard.cache.key_token import to_token
 from dashboard.settings import Settings
-from dashboard.store import operators
+from dashboard.store import operators, tokens
 from dashboard.store.operators import Role
-from dashboard.views.access import Unmarked, role_of
+from dashboard.store.tokens import Draft
+from dashboard.views.access import Unmarked, access_of, role_of
+from dashboard.views.api.problems import TYPE as PROBLEM
+from dashboard.views.render import API
 from tests.servers import Server
 from tests.views.conftest import NAMES, by_htmx, deck_of, signed_in_client, token
 
@@ -58,8 +61,17 @@ def app(app: Flask, valkey: Server) -> Flask:
 
 @pytest.fixture
 def calls(app: Flask) -> list[Call]:
-    found = list(_calls(app))
+    """Of the pages: what a session may call."""
+    found = [call for call in _calls(app) if not access_of(app, call.endpoint).by_token]
     assert len({call.endpoint for call in found}) > 10
+    return found
+
+
+@pytest.fixture
+def api_calls(app: Flask) -> list[Call]:
+    """Of the API: what a token may call."""
+    found = [call for call in _calls(app) if access_of(app, call.endpoint).by_token]
+    assert {call.method for call in found} == {"GET", "POST"}
     return found
 
 
@@ -201,6 +213,81 @@ class TestEveryRoute:
         assert believed == []
         assert _state(settings, valkey) == before
         assert client.get("/account").status_code == 200
+
+
+class TestEveryRouteOfTheApi:
+    BODY = b'{"cache": "main", "pattern": "api:*", "dry_run": true}'
+
+    def _asked(
+        self, app: Flask, call: Call, secret: str = "", client: FlaskClient | None = None, address: str = "127.0.0.1"
+    ) -> TestResponse:
+        head = {"Authorization": f"Bearer {secret}"} if secret else {}
+        client, place = client or app.test_client(), {"REMOTE_ADDR": address}
+        if call.method == "POST":
+            return call.by(
+                client, headers=head, data=self.BODY, content_type="application/json", environ_overrides=place
+            )
+        return call.by(client, headers=head, environ_overrides=place)
+
+    def test_no_other_route_is_below_its_path(self, app: Flask, calls: list[Call], api_calls: list[Call]) -> None:
+        assert [str(call) for call in api_calls if not call.path.startswith(API)] == []
+        assert [str(call) for call in calls if call.path.startswith(API)] == []
+
+    def test_acts_are_for_operators(self, app: Flask, api_calls: list[Call]) -> None:
+        assert {call.method for call in api_calls if access_of(app, call.endpoint).role == Role.VIEWER} == {"GET"}
+
+    @pytest.mark.parametrize("secret", ["", "cdk_" + "A" * 43, "\u00e9"])
+    def test_it_refuses_a_missing_and_a_wrong_token(
+        self, app: Flask, api_calls: list[Call], secret: str, settings: Settings, valkey: Server
+    ) -> None:
+        for number, call in enumerate(
+            api_calls
+        ):  # each from elsewhere, as too many wrong ones of an address are slowed
+            answer = self._asked(app, call, secret, address=f"10.0.0.{number}")
+            assert (answer.status_code, answer.mimetype) == (401, PROBLEM), str(call)
+            assert answer.headers["WWW-Authenticate"].startswith("Bearer "), str(call)
+
+    def test_a_session_is_no_credential(
+        self, app: Flask, api_calls: list[Call], settings: Settings, valkey: Server
+    ) -> None:
+        client = signed_in_client(app, Role.ADMIN)
+        before = _state(settings, valkey)
+        for call in api_calls:
+            answer = call.by(client, headers={"X-CSRFToken": token(client)}, json={})
+            assert answer.status_code == 401, str(call)
+        assert _state(settings, valkey) == before
+
+    def test_a_token_is_no_session(self, app: Flask, calls: list[Call]) -> None:
+        _, secret = tokens.add(deck_of(app).store, Draft("deploy", Role.OPERATOR), "ada")
+        for call in calls:
+            if call.endpoint not in PUBLIC:
+                client = app.test_client()
+                head = {"Authorization": f"Bearer {secret}", "X-CSRFToken": token(client)}
+                answer = call.by(client, headers=head)
+                assert answer.status_code == 303, str(call)
+                assert answer.location.startswith("/login"), str(call)
+
+    def test_it_refuses_a_viewers_token_for_acts(
+        self, app: Flask, api_calls: list[Call], settings: Settings, valkey: Server
+    ) -> None:
+        _, secret = tokens.add(deck_of(app).store, Draft("watch", Role.VIEWER), "ada")
+        self._asked(app, api_calls[0], secret)  # notes its first use
+        before = _state(settings, valkey)
+        for call in api_calls:
+            answer = self._asked(app, call, secret)
+            if call.method == "POST":
+                assert (answer.status_code, answer.mimetype) == (403, PROBLEM), str(call)
+            else:
+                assert answer.status_code in {200, 404}, str(call)
+        assert _state(settings, valkey) == before
+
+    def test_it_needs_no_csrf_token_and_sets_no_cookie(self, app: Flask, api_calls: list[Call]) -> None:
+        _, secret = tokens.add(deck_of(app).store, Draft("deploy", Role.OPERATOR), "ada")
+        for call in api_calls:
+            answer = self._asked(app, call, secret)
+            assert answer.status_code in {200, 201, 404, 422}, f"{call}: {answer.text}"
+            assert "Set-Cookie" not in answer.headers
+            assert answer.headers["Cache-Control"] == "no-store"
 
 
 def test_the_fixture_sees_a_change(settings: Settings, app: Flask, valkey: Server) -> None:

@@ -1,0 +1,125 @@
+"""Buffer: the last events that a sieve let through, numbered, from which any number of watchers read.
+
+A watcher holds nothing but the number of what it has read last. So one that is slow costs no memory and keeps nobody
+waiting: what it comes too late for is counted as lost to it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from dashboard.cache.events.event import Event, Gap, Item
+from dashboard.cache.events.sieve import Sieve
+
+KEPT = 1000
+"""Events of a subscription that are kept, so that a page which is opened later begins with them."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What passed the sieve after number `after`, up to `upto`.
+
+    items: (number, event or gap), the oldest first. lost: events that were there no more. skipped: events that were
+    there, but more than were asked for; `items` has an even selection of them then, and every gap.
+    """
+
+    after: int
+    upto: int
+    items: tuple[tuple[int, Item], ...]
+    lost: int = 0
+    skipped: int = 0
+
+    @property
+    def empty(self) -> bool:
+        return self.after == self.upto
+
+
+class Buffer:
+    """Thread-safe. `epoch`: a name for this buffer's numbers, another one after each restart. `passed`: the number of
+    the last event. `closed`: nothing will come any more; why: the sentence that says so."""
+
+    def __init__(self, sieve: Sieve, most: int = KEPT) -> None:
+        self.sieve = sieve
+        self.epoch = secrets.token_hex(4)
+        self.begun_at = time.time()
+        self.passed = 0
+        self.closed = False
+        self.why = ""
+        self.takes = sieve.judge()
+        self._kept: deque[Item] = deque(maxlen=most)
+        self._changed = threading.Condition()
+        self._told = 0
+        self._memo: tuple[tuple[int, int], Batch] | None = None
+
+    def add(self, items: Sequence[Item], passed: int | None = None) -> None:
+        """Take what has passed the sieve. passed: how many did, where `items` are only the last of them. Those who wait
+        are woken by tell() alone."""
+        with self._changed:
+            self._kept.extend(items)
+            self.passed += len(items) if passed is None else passed
+
+    def tell(self) -> None:
+        """Wake those who wait, if there is something new for them."""
+        with self._changed:
+            if self._told != self.passed:
+                self._told = self.passed
+                self._changed.notify_all()
+
+    def close(self, why: str = "") -> None:
+        with self._changed:
+            self.closed, self.why = True, why
+            self._changed.notify_all()
+
+    def wait(self, after: int, seconds: float) -> bool:
+        """Until something was told of after this number, so long at most; whether there is."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._told > after or self.closed, seconds) and self._told > after
+
+    def batch(self, after: int, most: int) -> Batch:
+        """What was told of after this number. Watchers that keep up get one and the same object, so that whoever draws
+        it need do so once."""
+        with self._changed:
+            upto = max(self._told, after)
+            if self._memo is not None and self._memo[0] == (after, most) and self._memo[1].upto == upto:
+                return self._memo[1]
+            made = self._cut(after, upto, most)
+            self._memo = ((after, most), made)
+            return made
+
+    def kept(self) -> tuple[Item, ...]:
+        """All that is there, the oldest first."""
+        with self._changed:
+            return tuple(self._kept)
+
+    @property
+    def oldest(self) -> int:
+        """The number of the oldest that is there; passed + 1 where nothing is."""
+        with self._changed:
+            return self.passed - len(self._kept) + 1
+
+    def _cut(self, after: int, upto: int, most: int) -> Batch:
+        first = self.passed - len(self._kept) + 1
+        begin = max(after + 1, first)
+        lost = begin - after - 1 if upto > after else 0
+        there = list(islice(self._kept, begin - first, upto - first + 1)) if upto >= begin else []
+        chosen = _evenly(list(enumerate(there, begin)), most)
+        # What was lost may be more than what is new: a watcher that is that late has lost up to what is there.
+        return Batch(after, upto, tuple(chosen), min(lost, upto - after), len(there) - len(chosen))
+
+
+def _evenly(items: list[tuple[int, Item]], most: int) -> list[tuple[int, Item]]:
+    """At most so many events, evenly from all over, and every gap."""
+    if len(items) <= most:
+        return items
+    gaps = [one for one in items if isinstance(one[1], Gap)]
+    events = [one for one in items if isinstance(one[1], Event)]
+    step = len(events) / most
+    # The last is among them: what is newest says how things are.
+    chosen = [events[len(events) - 1 - int(number * step)] for number in range(most)] if events else []
+    return sorted([*gaps, *chosen], key=lambda one: one[0])

@@ -1,0 +1,95 @@
+"""A measurement of regret in words: what it would cost beforehand, and what it has cost, found and missed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dashboard.cache.confirmed import ConfirmedAge
+from dashboard.cache.picture import Picture
+from dashboard.cache.regret import Gap, Trace
+from dashboard.cache.wording import count, duration, number_of, percent, size
+
+EVENT_SECONDS = 2e-6
+"""Of a server's time for one event with one listener: 1.2 to 1.8 µs measured with Valkey 9.1 and keys of 15 bytes
+(docs/eviction.md), rounded up."""
+EVENT_BYTES = 100
+"""Of the network, with a key of about 35 bytes."""
+TOLERATED = 0.001
+"""The servers' own count and the events are not read at the same moment: so small a share says nothing."""
+NOTICEABLE = 0.01
+"""Of one core: from here on the cost is said as something to think about."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What notifications cost: per second, of all primaries together. share: of one core."""
+
+    events: float
+    bytes: float
+    share: float
+
+    @property
+    def noticeable(self) -> bool:
+        return self.share >= NOTICEABLE
+
+
+def expected(seen: Picture) -> Cost | None:
+    """By the evictions and misses of the last minutes; None where they are not known."""
+    recent = seen.recent
+    if recent is None:
+        return None
+    return _cost(recent.per_second("evicted_keys") + recent.per_second("keyspace_misses"), EVENT_BYTES)
+
+
+def spent(trace: Trace) -> Cost | None:
+    """By the events that came; None before a second is over."""
+    seconds = trace.progress.elapsed
+    if seconds < 1:
+        return None
+    return _cost(trace.events / seconds, trace.bytes / trace.events if trace.events else 0.0)
+
+
+def _cost(events: float, each: float) -> Cost:
+    return Cost(events, events * each, events * EVENT_SECONDS)
+
+
+def in_words(cost: Cost) -> str:
+    """'1.2 k events/s (120 kB/s), about 0.2 % of one core of the servers'"""
+    share = "under 0.1\u202f%" if cost.share < 0.001 else f"about {percent(cost.share)}"
+    return f"{count(cost.events)} events/s ({size(cost.bytes)}/s), {share} of one core of the servers"
+
+
+def unheard(trace: Trace) -> str:
+    """What the servers counted and nobody heard of; "" where that is nothing."""
+    if trace.unheard <= max(TOLERATED * trace.counted, 5):
+        return ""
+    told = (
+        f"{percent(trace.unheard / trace.counted)} of the evictions that the servers counted ({count(trace.counted)})"
+    )
+    why = "in the gaps below, or in other databases" if trace.gaps else "lost, or in other databases"
+    return f"{told} were not heard of: {why}."
+
+
+def gap(one: Gap) -> str:
+    """'10.0.0.3:6379 was not heard for 3 s, 12 s after the start: ...'"""
+    long = "until the end" if one.seconds is None else f"for {duration(one.seconds)}"
+    return f"{one.node} was not heard {long}, from {duration(max(one.at, 0.0))} after the start on: {one.why}"
+
+
+def confirmed(age: ConfirmedAge) -> str:
+    """How old the keys were that were drawn a moment before they were evicted."""
+    told = f"Of {number_of(age.of, 'evicted key')} that had been drawn a moment before,"
+    parts = []
+    if age.idle is not None:
+        parts.append(f"half had not been used for {duration(age.idle.p50.value)} or longer")
+    if age.frequency is not None:
+        parts.append(f"half had a use counter of {age.frequency.p50.value:.0f} or less")
+    if age.ttl is not None:
+        parts.append(f"half of those with a TTL had {duration(age.ttl.p50.value)} or more left")
+    return f"{told} {', and '.join(parts)}."
+
+
+def curve(shares: Sequence[float], seconds: Sequence[int] = (1, 5, 10, 30, 60)) -> tuple[tuple[int, float], ...]:
+    """(seconds, share that was asked for again within them), of those for which it is known."""
+    return tuple((one, shares[one - 1]) for one in seconds if len(shares) >= one)

@@ -1,0 +1,120 @@
+"""What is listened to travels in an address; what passes a sieve; what a watcher reads at its own pace."""
+
+from __future__ import annotations
+
+import pytest
+
+from dashboard.cache.events.buffer import Buffer
+from dashboard.cache.events.event import Event, Gap
+from dashboard.cache.events.sieve import Sieve, sieve_of
+from dashboard.cache.events.subscription import BadSubscription, Source, Subscription, from_pairs
+
+
+def test_a_query_string_is_one_to_one_with_a_subscription() -> None:
+    wanted = Subscription((Source("pattern", b"inv\xff*"), Source("channel", b"a b"), Source("tracking", b"")))
+    assert from_pairs(wanted.to_query()) == wanted
+    assert from_pairs([("tracking", "*"), ("page", "2"), ("channel", " ")]).sources == (Source("tracking", b""),)
+
+
+def test_order_and_repetition_make_no_other_subscription() -> None:
+    one, other = Source("channel", b"a"), Source("event", b"expired")
+    assert Subscription((other, one, other)) == Subscription((one, other))
+
+
+@pytest.mark.parametrize(
+    ("pairs", "why"),
+    [
+        ([], "Name a channel"),
+        ([("channel", "c" * 3000)], "at most 2,048 bytes"),
+        ([("channel", f"c{number}") for number in range(51)], "At most 50 sources"),
+        ([("tracking", "api:"), ("tracking", "api:user:")], "overlap"),
+    ],
+)
+def test_what_says_nothing_sensible_is_refused_in_a_sentence(pairs: list[tuple[str, str]], why: str) -> None:
+    with pytest.raises(BadSubscription, match=why):
+        from_pairs(pairs)
+
+
+def test_each_primary_tells_some_kinds_for_itself() -> None:
+    whole = from_pairs([("channel", "c"), ("event", "expired"), ("key", "api:*")])
+    here, everywhere = whole.here_only(), whole.everywhere()
+    assert here
+    assert everywhere
+    assert [one.channel(3) for one in here.sources] == [b"__keyevent@3__:expired", b"__keyspace@3__:api:*"]
+    assert everywhere.names("channel") == (b"c",)
+    assert whole.notified
+    assert not whole.tracks
+
+
+@pytest.mark.parametrize(
+    ("text", "channel", "passes"),
+    [
+        ("", "", True),
+        ("USER:42", "", True),
+        ("inval", "", True),
+        ("other", "", False),
+        ("", "inv*", True),
+        ("", "news*", False),
+        ("user", "news*", False),
+    ],
+)
+def test_a_sieve_looks_at_channel_and_payload(text: str, channel: str, passes: bool) -> None:
+    assert sieve_of(text, channel).judge()(b"invalidate", b'{"keys":["api:user:42"]}') is passes
+
+
+def test_a_pattern_of_many_stars_is_refused() -> None:
+    with pytest.raises(BadSubscription, match="stars"):
+        Sieve(channel=b"*a" * 40)
+
+
+def event(number: int) -> Event:
+    return Event(float(number), "here", "channel", b"c", b"%d" % number, 1)
+
+
+def payloads(buffer: Buffer, after: int, most: int = 1000) -> list[bytes]:
+    return [item.payload for _, item in buffer.batch(after, most).items if isinstance(item, Event)]
+
+
+def test_watchers_read_at_their_own_pace() -> None:
+    buffer = Buffer(Sieve(), most=4)
+    buffer.add([event(1), event(2)])
+    assert not buffer.wait(0, 0)  # nobody was told yet
+    buffer.tell()
+    assert buffer.wait(0, 0)
+    assert payloads(buffer, 0) == [b"1", b"2"]
+    assert buffer.batch(0, 10) is buffer.batch(0, 10)  # drawn once for all who keep up
+    buffer.add([event(number) for number in range(3, 8)])
+    buffer.tell()
+    late = buffer.batch(2, 10)
+    assert (late.after, late.upto, late.lost, late.skipped) == (2, 7, 1, 0)
+    assert [number for number, _ in late.items] == [4, 5, 6, 7]
+    assert buffer.batch(7, 10).empty
+
+
+@pytest.mark.parametrize("after", [0, 1, 5, 99, 100])
+def test_every_event_is_given_or_counted(after: int) -> None:
+    buffer = Buffer(Sieve(), most=50)
+    buffer.add([event(number) for number in range(51, 101)], passed=100)
+    buffer.tell()
+    batch = buffer.batch(after, 10)
+    assert len(batch.items) + batch.lost + batch.skipped == batch.upto - batch.after == 100 - after
+    assert len(batch.items) <= 10
+
+
+def test_a_selection_has_the_newest_and_every_gap() -> None:
+    buffer = Buffer(Sieve())
+    buffer.add(
+        [event(1), Gap(2.0, 1.0, "here", "It went away.", over=True), *(event(number) for number in range(3, 90))]
+    )
+    buffer.tell()
+    chosen = [item for _, item in buffer.batch(0, 5).items]
+    assert sum(isinstance(item, Gap) for item in chosen) == 1
+    assert isinstance(chosen[-1], Event)
+    assert chosen[-1].payload == b"89"
+
+
+def test_who_waits_is_woken_by_the_end() -> None:
+    buffer = Buffer(Sieve())
+    buffer.close("The process ends.")
+    assert not buffer.wait(0, 60)
+    assert buffer.closed
