@@ -113,8 +113,9 @@ def _furnish(server: Server, fragile: Server) -> None:
 
 
 def refill(fragile: Server) -> None:
-    """What the fragile server holds; it forgets it when it is restarted."""
+    """What the fragile server holds, and nothing else; it forgets it when it is restarted."""
     with fragile.client() as client:
+        client.flushall()
         client.execute_command("DEBUG", "POPULATE", 1000, "glass", 8)
 
 

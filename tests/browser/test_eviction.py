@@ -15,7 +15,7 @@ from dashboard.store import trials
 from dashboard.store.engine import open_store
 from dashboard.store.operators import Role
 from tests.browser.conftest import OpenPage
-from tests.browser.site import Site
+from tests.browser.site import Site, refill
 from tests.browser.watch import Watch
 from tests.programs import wait_until
 from tests.servers import Server
@@ -55,6 +55,7 @@ def limited(site: Site, server: Server, caches: tuple[str, ...]) -> Iterator[Lim
 def fragile(site: Site) -> Iterator[Limited]:
     with limited(site, site.fragile, ("fragile",)) as found:
         yield found
+    refill(site.fragile)
 
 
 @pytest.fixture

@@ -21,8 +21,6 @@ def fragile(site: Site) -> Iterator[None]:
     yield
     if site.fragile.process.poll() is not None:
         site.fragile.restart()
-    with site.fragile.client() as client:
-        client.flushall()
     refill(site.fragile)
 
 
