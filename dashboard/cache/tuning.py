@@ -13,6 +13,7 @@ from typing import Any, Literal
 from dashboard.cache import policies
 from dashboard.cache.connect import Cache, Node
 from dashboard.cache.errors import CacheError, checked, translate
+from dashboard.cache.notification_flags import all_flags
 from dashboard.cache.replicas import replicas_of
 from dashboard.cache.setting import BY_NAME, SETTINGS
 
@@ -197,11 +198,6 @@ def same(name: str, one: str, other: str | None) -> bool:
     if name == "notify-keyspace-events":
         return all_flags(one) == all_flags(other)
     return one == other
-
-
-def all_flags(text: str) -> frozenset[str]:
-    """Of notify-keyspace-events, each by itself: A stands for most of them (notify.c)."""
-    return frozenset(text.replace("A", "g$lshzxetd"))
 
 
 def _pairs(reply: Any) -> Sequence[tuple[str, str]]:

@@ -15,6 +15,7 @@ from dashboard.cache import tuning
 from dashboard.cache.connect import Cache
 from dashboard.cache.errors import CacheError
 from dashboard.cache.keyevents import SETTING
+from dashboard.cache.notification_flags import all_flags
 from dashboard.cache.setting import BadValue
 from dashboard.cache.trial_rules import SHORTEST, Guards
 from dashboard.jobs import trying
@@ -39,7 +40,7 @@ def flags_of(cache: Cache) -> Mapping[str, str] | None:
 
 def lacks(flags: Mapping[str, str], wanted: str) -> bool:
     """Whether some primary lacks one of the wanted flags (in plain letters, without A)."""
-    return any(not set(wanted) <= tuning.all_flags(told) for told in flags.values())
+    return any(not set(wanted) <= all_flags(told) for told in flags.values())
 
 
 def is_on(cache: Cache, wanted: str) -> bool | None:
