@@ -35,10 +35,13 @@ class Event(NamedTuple):
 
     @property
     def key(self) -> bytes | None:
-        """The key that it is about, where it is about one: of keyspace notifications and of tracking."""
-        if self.source == "tracking":
-            return None if self.everything else self.payload
-        if self.source == "event":
+        """The key that it is about, where it is about one: of keyspace notifications and of tracking.
+
+        None too where not all of its name was kept.
+        """
+        if self.everything or self.cut or len(self.channel) >= KEPT_BYTES:
+            return None
+        if self.source in ("tracking", "event"):
             return self.payload
         return self.channel.partition(b"__:")[2] if self.source == "key" else None
 
