@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from dashboard.cache.confirmed import ConfirmedAge
+from dashboard.cache.notification_cost import Cost, cost_of, in_words
 from dashboard.cache.picture import Picture
-from dashboard.cache.regret import Gap, Trace
-from dashboard.cache.wording import count, duration, number_of, percent, size
+from dashboard.cache.primary_listener import Gap
+from dashboard.cache.regret import Trace
+from dashboard.cache.wording import count, duration, number_of, percent
 
-EVENT_SECONDS = 2e-6
-"""Of a server's time for one event with one listener: 1.2 to 1.8 µs measured with Valkey 9.1 and keys of 15 bytes
-(docs/eviction.md), rounded up."""
-EVENT_BYTES = 100
-"""Of the network, with a key of about 35 bytes."""
+__all__ = ["Cost", "confirmed", "curve", "expected", "gap", "in_words", "spent", "unheard"]
+
 TOLERATED = 0.001
 """The servers' own count and the events are not read at the same moment: so small a share says nothing."""
-NOTICEABLE = 0.01
-"""Of one core: from here on the cost is said as something to think about."""
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What notifications cost: per second, of all primaries together. share: of one core."""
-
-    events: float
-    bytes: float
-    share: float
-
-    @property
-    def noticeable(self) -> bool:
-        return self.share >= NOTICEABLE
 
 
 def expected(seen: Picture) -> Cost | None:
@@ -39,7 +22,7 @@ def expected(seen: Picture) -> Cost | None:
     recent = seen.recent
     if recent is None:
         return None
-    return _cost(recent.per_second("evicted_keys") + recent.per_second("keyspace_misses"), EVENT_BYTES)
+    return cost_of(recent.per_second("evicted_keys") + recent.per_second("keyspace_misses"))
 
 
 def spent(trace: Trace) -> Cost | None:
@@ -47,17 +30,7 @@ def spent(trace: Trace) -> Cost | None:
     seconds = trace.progress.elapsed
     if seconds < 1:
         return None
-    return _cost(trace.events / seconds, trace.bytes / trace.events if trace.events else 0.0)
-
-
-def _cost(events: float, each: float) -> Cost:
-    return Cost(events, events * each, events * EVENT_SECONDS)
-
-
-def in_words(cost: Cost) -> str:
-    """'1.2 k events/s (120 kB/s), about 0.2 % of one core of the servers'"""
-    share = "under 0.1\u202f%" if cost.share < 0.001 else f"about {percent(cost.share)}"
-    return f"{count(cost.events)} events/s ({size(cost.bytes)}/s), {share} of one core of the servers"
+    return cost_of(trace.events / seconds, trace.bytes / trace.events if trace.events else 0.0)
 
 
 def unheard(trace: Trace) -> str:

@@ -6,8 +6,8 @@ itself. https://valkey.io/topics/notifications/; flags: E for these channels, e 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Literal
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from dashboard.cache.connect import Cache, Node
 from dashboard.cache.events.ear import Ear
@@ -16,16 +16,15 @@ from dashboard.cache.events.subscription import Source, Subscription
 FLAGS = "Eem"
 SETTING = "notify-keyspace-events"
 
-What = Literal["evicted", "keymiss"]
-EVENTS: tuple[What, ...] = ("evicted", "keymiss")
+EVENTS: tuple[str, ...] = ("evicted", "keymiss")
 
 
 class KeyEvents:
-    """One primary's events, on a connection of its own. Raises CacheError; then it is to be closed."""
+    """One primary's events of these names, on a connection of its own. Raises CacheError; then it is to be closed."""
 
-    def __init__(self, cache: Cache, node: Node) -> None:
-        sources = {what: Source("event", what.encode()) for what in EVENTS}
-        self._what: dict[bytes, What] = {one.channel(cache.target.db): what for what, one in sources.items()}
+    def __init__(self, cache: Cache, node: Node, events: Sequence[str] = EVENTS) -> None:
+        sources = {what: Source("event", what.encode()) for what in events}
+        self._what: dict[bytes, str] = {one.channel(cache.target.db): what for what, one in sources.items()}
         self._ear = Ear(cache, node, Subscription(tuple(sources.values())))
         if self._ear.refusals:
             self.close()
@@ -40,7 +39,7 @@ class KeyEvents:
         """Of the socket, to wait for what comes."""
         return self._ear.fileno()
 
-    def take(self) -> list[tuple[What, bytes]]:
+    def take(self) -> list[tuple[str, bytes]]:
         """What has come by now, in its order; waits for nothing."""
         return self._events(self._ear.take())
 
@@ -48,13 +47,13 @@ class KeyEvents:
         """As Ear.ping()."""
         self._ear.ping()
 
-    def drained(self, seconds: float) -> list[tuple[What, bytes]]:
+    def drained(self, seconds: float) -> list[tuple[str, bytes]]:
         """All that was published before now; waits for it so long at most."""
         return self._events(self._ear.drained(seconds))
 
     def close(self) -> None:
         self._ear.close()
 
-    def _events(self, messages: Iterable[list[Any]]) -> list[tuple[What, bytes]]:
+    def _events(self, messages: Iterable[list[Any]]) -> list[tuple[str, bytes]]:
         what = self._what
         return [(what[message[1]], message[2]) for message in messages if message[1] in what]

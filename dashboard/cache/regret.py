@@ -8,25 +8,18 @@ were heard of, and a connection that breaks is a gap.
 
 from __future__ import annotations
 
-import select
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dashboard.cache.confirmed import ConfirmedAge, Confirming
 from dashboard.cache.connect import Cache, Node
-from dashboard.cache.errors import CacheError
-from dashboard.cache.keyevents import KeyEvents, What
+from dashboard.cache.keyevents import EVENTS
+from dashboard.cache.primary_listener import Gap, PrimaryListener
 from dashboard.cache.progress import Progress
 from dashboard.cache.regret_count import FOLLOWED_SECONDS, MOST_FOLLOWED, Regret, RegretCount
 
 SNAPSHOT_SECONDS = 0.5
-LOOK_SECONDS = 5.0
-"""How often the servers' own counts are read, keys are drawn, and it is seen which primaries there are."""
-AGAIN_SECONDS = 1.0
-"""How soon a primary that was lost is tried again."""
-WAIT_SECONDS = 0.1
-MOST_GAPS = 50
 
 
 @dataclass(frozen=True)
@@ -38,16 +31,6 @@ class Options:
     followed: float = FOLLOWED_SECONDS
     most: int = MOST_FOLLOWED
     confirm: bool = True
-
-
-@dataclass(frozen=True)
-class Gap:
-    """A primary was not heard from `at` (seconds since the start) on, for so many seconds; None: until the end."""
-
-    node: str
-    at: float
-    seconds: float | None
-    why: str
 
 
 @dataclass(frozen=True)
@@ -98,22 +81,14 @@ class _Hearing:
         self._options = options
         self._count = RegretCount(options.followed, options.most)
         self._confirming = Confirming()
-        self._ears: dict[str, KeyEvents] = {}
-        self._primaries: dict[str, Node] = {}
-        self._silent: dict[str, tuple[float, str]] = {}
-        self._gaps: list[Gap] = []
-        self._server: dict[str, int] = {}
-        self._heard: dict[str, int] = {}
-        self._events = self._misses = self._bytes = self._counted = 0
-        self._busy = self._longest = 0.0
-        self._calls = 0
+        self._listener = PrimaryListener(cache, EVENTS, ("evicted_keys",), self._take, self._count.lost, self._draw)
+        self._heard = self._misses = 0
         self._taking = True
-        self._begun = time.monotonic()
-        self._looked = self._told = self._tried = self._begun
+        self._told = time.monotonic()
 
     @property
     def over(self) -> bool:
-        since = time.monotonic() - self._begun
+        since = time.monotonic() - self._listener.begun
         if since >= self._options.seconds + self._options.followed:
             return not self._taking
         return not self._taking and not self._count.waiting
@@ -123,107 +98,40 @@ class _Hearing:
         return time.monotonic() - self._told >= SNAPSHOT_SECONDS
 
     def begin(self) -> None:
-        self._primaries = {node.name: node for node in self._cache.primaries()}
-        errors = [error for node in self._primaries.values() if (error := self._listen(node))]
-        if not self._ears:
-            raise errors[0] if errors else CacheError(f"{self._cache.name} has no primary.")
-        self._read_counts()
-        self._draw()
-        # What was counted before anybody listened is not what was missed.
-        self._begun = self._looked = time.monotonic()
+        self._listener.begin()
 
     def step(self) -> None:
-        """Take what has come, waiting for it a moment; now and then look at the servers themselves."""
-        self._take_ready()
-        if self._taking and time.monotonic() - self._begun >= self._options.seconds:
+        self._listener.step()
+        if self._taking and time.monotonic() - self._listener.begun >= self._options.seconds:
             # What was published by now is still taken: who is given the snapshots may have kept us from listening.
-            self._drain()
+            self._listener.drain()
             self._taking = False
-        now = time.monotonic()
-        self._count.until(now)
-        for name, ear in list(self._ears.items()):
-            try:
-                ear.ping()
-            except CacheError as error:
-                self._lose(name, error)
-        if self._silent and now - self._tried >= AGAIN_SECONDS:
-            self._tried = now
-            self._find_primaries(fresh=True)
-        if now - self._looked >= LOOK_SECONDS:
-            self._looked = now
-            self._find_primaries()
-            self._read_counts()
-            if self._taking:
-                self._draw()
+        self._count.until(time.monotonic())
 
     def finish(self) -> None:
-        """What the servers have counted by now, and then all that was published by then."""
-        self._read_counts()
-        self._drain()
+        self._listener.finish()
         self._count.until(time.monotonic())
 
     def trace(self, *, ended: bool = False) -> Trace:
-        now = self._told = time.monotonic()
-        since, whole = now - self._begun, self._options.seconds + self._options.followed
-        open_gaps = [Gap(name, at - self._begun, None, why) for name, (at, why) in self._silent.items()]
+        self._told = time.monotonic()
+        listener, counted = self._listener, self._listener.counted["evicted_keys"]
         return Trace(
-            Progress(
-                examined=round(min(since, whole)),
-                total=round(whole),
-                elapsed=since,
-                busy=self._busy,
-                calls=self._calls,
-                longest_ms=self._longest * 1000,
-                lost={gap.node: gap.why for gap in open_gaps},
-                ended=ended,
-                primaries=len(self._primaries),
-                unit="seconds",
-            ),
+            listener.progress(self._options.seconds + self._options.followed, ended=ended),
             self._options.seconds,
-            self._count.counted(now),
-            self._events,
+            self._count.counted(self._told),
+            listener.events,
             self._misses,
-            self._bytes + sum(ear.received for ear in self._ears.values()),
-            self._counted,
-            self._unheard(),
-            tuple(self._gaps + open_gaps),
+            listener.bytes,
+            counted,
+            max(counted - self._heard, 0),
+            listener.gaps(),
             self._confirming.told(),
         )
 
     def close(self) -> None:
-        for ear in self._ears.values():
-            ear.close()
-        self._ears.clear()
+        self._listener.close()
 
-    def _unheard(self) -> int:
-        return max(self._counted - sum(self._heard.values()), 0)
-
-    def _take_ready(self) -> None:
-        """By poll and not select, which knows no descriptor above 1023."""
-        if not self._ears:
-            time.sleep(WAIT_SECONDS)
-            return
-        poll = select.poll()
-        of = {}
-        for name, ear in self._ears.items():
-            of[ear.fileno()] = name
-            poll.register(ear, select.POLLIN)
-        for descriptor, _ in poll.poll(WAIT_SECONDS * 1000):
-            name = of[descriptor]
-            try:
-                self._take(name, self._ears[name].take())
-            except CacheError as error:
-                self._lose(name, error)
-
-    def _drain(self) -> None:
-        for name, ear in list(self._ears.items()):
-            try:
-                self._take(name, ear.drained(self._cache.target.timeout))
-            except CacheError as error:
-                self._lose(name, error)
-
-    def _take(self, name: str, events: list[tuple[What, bytes]]) -> None:
-        now = time.monotonic()
+    def _take(self, node: str, events: Sequence[tuple[str, bytes]], now: float) -> None:
         count, confirming = self._count, self._confirming
         count.until(now)
         for what, key in events:
@@ -231,74 +139,14 @@ class _Hearing:
                 self._misses += 1
                 count.missed(key, now)
                 continue
-            self._heard[name] = self._heard.get(name, 0) + 1
+            self._heard += 1
             if self._taking:
-                count.evicted(key, now, name)
+                count.evicted(key, now, node)
                 confirming.evicted(key, now)
-        self._events += len(events)
 
-    def _listen(self, node: Node) -> CacheError | None:
-        try:
-            self._ears[node.name] = KeyEvents(self._cache, node)
-        except CacheError as error:
-            self._silent.setdefault(node.name, (time.monotonic(), error.sentence))
-            return error
-        since = self._silent.pop(node.name, None)
-        if since is not None:
-            self._gap(node.name, since)
-        return None
-
-    def _lose(self, name: str, error: CacheError) -> None:
-        ear = self._ears.pop(name)
-        self._bytes += ear.received
-        ear.close()
-        now = time.monotonic()
-        self._count.lost(now, name)
-        self._silent[name] = (now, error.sentence)
-
-    def _gap(self, name: str, since: tuple[float, str]) -> None:
-        at, why = since
-        if len(self._gaps) < MOST_GAPS:
-            self._gaps.append(Gap(name, at - self._begun, time.monotonic() - at, why))
-
-    def _find_primaries(self, *, fresh: bool = False) -> None:
-        """Listen to those that are primaries now: of a cluster, a replica may have taken over."""
-        try:
-            found = {node.name: node for node in self._cache.primaries(fresh=fresh)}
-        except CacheError:
-            return  # what is heard is heard; those that are lost are told as such
-        for name in self._ears.keys() - found.keys():
-            self._lose(name, CacheError(f"{name} is a primary of {self._cache.name} no more."))
-        for name in self._silent.keys() - found.keys():
-            self._gap(name, self._silent.pop(name))
-        self._primaries = found
-        for name in found.keys() - self._ears.keys():
-            self._listen(found[name])
-
-    def _read_counts(self) -> None:
-        """Each primary's own count of evictions. What it counts while it is not heard counts as well."""
-        for name, node in self._primaries.items():
-            begun = time.monotonic()
-            try:
-                facts = self._cache.execute("INFO", "stats", node=node)
-            except CacheError:
-                continue
-            self._spent(begun, 1)
-            evicted = int(facts.get("evicted_keys", 0)) if isinstance(facts, Mapping) else 0
-            before = self._server.get(name, evicted)
-            # After a restart or CONFIG RESETSTAT it begins anew.
-            self._counted += evicted - before if evicted >= before else evicted
-            self._server[name] = evicted
-
-    def _draw(self) -> None:
-        if not self._options.confirm:
+    def _draw(self, primaries: Iterable[Node]) -> None:
+        if not (self._options.confirm and self._taking):
             return
-        for node in self._primaries.values():
+        for node in primaries:
             begun = time.monotonic()
-            self._spent(begun, self._confirming.draw(self._cache, node))
-
-    def _spent(self, begun: float, calls: int) -> None:
-        spent = time.monotonic() - begun
-        self._busy += spent
-        self._calls += calls
-        self._longest = max(self._longest, spent / max(calls, 1))
+            self._listener.spent(begun, self._confirming.draw(self._cache, node))

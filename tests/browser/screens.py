@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from playwright.sync_api import Page, expect
 
 from dashboard.cache.key_token import printable, to_token
-from dashboard.cache.regret import Gap
+from dashboard.cache.primary_listener import Gap
 from dashboard.cache.selection import Selection
 from dashboard.store import audit
 from dashboard.store.audit import Change
