@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -17,6 +17,8 @@ from itertools import islice
 from dashboard.cache.events.event import Event, Gap, Item
 from dashboard.cache.events.sieve import Sieve
 
+CUT_LATELY = 8
+"""Batches that are remembered: most watchers ask for the same one, some are a beat or two behind."""
 KEPT = 1000
 """Events of a subscription that are kept, so that a page which is opened later begins with them."""
 
@@ -55,7 +57,7 @@ class Buffer:
         self._kept: deque[Item] = deque(maxlen=most)
         self._changed = threading.Condition()
         self._told = 0
-        self._memo: tuple[tuple[int, int], Batch] | None = None
+        self._cut_lately: OrderedDict[tuple[int, int, int], Batch] = OrderedDict()
 
     def add(self, items: Sequence[Item], passed: int | None = None) -> None:
         """Take what has passed the sieve. passed: how many did, where `items` are only the last of them. Those who wait
@@ -86,11 +88,13 @@ class Buffer:
         it need do so once."""
         with self._changed:
             upto = max(self._told, after)
-            if self._memo is not None and self._memo[0] == (after, most) and self._memo[1].upto == upto:
-                return self._memo[1]
-            made = self._cut(after, upto, most)
-            self._memo = ((after, most), made)
-            return made
+            key = (after, upto, most)
+            found = self._cut_lately.get(key)
+            if found is None:
+                found = self._cut_lately[key] = self._cut(after, upto, most)
+                if len(self._cut_lately) > CUT_LATELY:
+                    self._cut_lately.popitem(last=False)
+            return found
 
     def kept(self) -> tuple[Item, ...]:
         """All that is there, the oldest first."""

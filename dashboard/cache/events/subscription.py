@@ -8,6 +8,7 @@ their slot, `event` and `key` (keyspace notifications: which keys something happ
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -48,6 +49,13 @@ class Source:
             raise BadSubscription("A channel or pattern has a name.")
         if len(self.name) > LONGEST_NAME:
             raise BadSubscription(f"A name has at most {LONGEST_NAME:,} bytes.")
+
+    @property
+    def printable(self) -> str:
+        """The name in one word, from which from_pairs() makes this source again."""
+        if self.kind == "tracking":
+            return _word(self.name) + "*"
+        return _word(self.name)
 
     def channel(self, db: int) -> bytes:
         """What SUBSCRIBE, PSUBSCRIBE or SSUBSCRIBE is given; of `tracking`, the prefix."""
@@ -101,7 +109,12 @@ class Subscription:
 
     def to_query(self) -> list[tuple[str, str]]:
         """Pairs for a query string, one for each source."""
-        return [(one.kind, printable(one.name)) for one in self.sources]
+        return [(one.kind, one.printable) for one in self.sources]
+
+
+def _word(name: bytes) -> str:
+    # A backslash before the space would make an escape of our escape: it is doubled, as printable() doubles them.
+    return re.sub(r"(\\?) ", r"\1\1\\x20", printable(name))
 
 
 def _of(sources: Iterable[Source]) -> Subscription | None:
@@ -110,16 +123,15 @@ def _of(sources: Iterable[Source]) -> Subscription | None:
 
 
 def from_pairs(pairs: Iterable[tuple[str, str]]) -> Subscription:
-    """The Subscription of a query string's pairs; other names than those of KINDS and empty values are passed over, but
-    for `tracking`, where `*` and an empty value both mean all keys. Raises BadSubscription."""
+    """The Subscription of a query string's pairs: several names of a kind are separated by white space (a space in a
+    name is written \\x20), and other kinds are passed over. Of `tracking`, `*` means all keys. Raises BadSubscription."""
     sources = []
     for kind, text in pairs:
         if kind not in KINDS:
             continue
-        name = from_printable(text.strip())
-        if kind == "tracking":
-            name = name.removesuffix(b"*")
-        elif not name:
-            continue
-        sources.append(Source(kind, name))
+        for word in re.split(r"[ \t\r\n]+", text.strip(" \t\r\n")):
+            if not word:
+                continue
+            name = from_printable(word)
+            sources.append(Source(kind, name.removesuffix(b"*") if kind == "tracking" else name))
     return Subscription(tuple(sources))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dashboard.cache.events.buffer import Buffer
 from dashboard.cache.events.event import Event, Gap
@@ -14,6 +16,20 @@ def test_a_query_string_is_one_to_one_with_a_subscription() -> None:
     wanted = Subscription((Source("pattern", b"inv\xff*"), Source("channel", b"a b"), Source("tracking", b"")))
     assert from_pairs(wanted.to_query()) == wanted
     assert from_pairs([("tracking", "*"), ("page", "2"), ("channel", " ")]).sources == (Source("tracking", b""),)
+    assert from_pairs([("channel", " a  b\\x20c\n"), ("tracking", "api:* web:")]).sources == (
+        Source("channel", b"a"),
+        Source("channel", b"b c"),
+        Source("tracking", b"api:"),
+        Source("tracking", b"web:"),
+    )
+
+
+@given(st.lists(st.binary(min_size=1, max_size=12), min_size=1, max_size=5))
+def test_any_names_survive_a_query_string(names: list[bytes]) -> None:
+    wanted = Subscription(tuple(Source("channel", name) for name in names))
+    assert from_pairs(wanted.to_query()) == wanted
+    joined = " ".join(text for _, text in wanted.to_query())
+    assert from_pairs([("channel", joined)]) == wanted, "and one field with all of them"
 
 
 def test_order_and_repetition_make_no_other_subscription() -> None:
