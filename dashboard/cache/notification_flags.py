@@ -19,7 +19,9 @@ WHERE = "KE"
 """To which channels: by key, by event. Nothing is told without one of them."""
 CLASSES = "xemg$hslztdnoc"
 """Classes of events, in the order in which they are offered: what a cache is watched for comes first."""
-ORDER = "KE" + CLASSES
+ORDER = WHERE + CLASSES
+OF_FIELDS = "STIV"
+"""Channels for fields of hashes, Redis 8.8 (redis.io, Subkey notifications): kept where they are, and not offered."""
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,8 @@ _UNITS = {
     "gb": 1024**3,
 }
 # Of notify.c: K E for where, the others for what; n (new keys), m (misses), o and c (overwritten, another type: Redis
-# 8.2) are not in A.
-FLAGS = frozenset("KEg$lshzxentdmocA")
+# 8.2) are not in A. S T I V tell of fields of hashes (Redis 8.8).
+FLAGS = frozenset("KEg$lshzxentdmocASTIV")
 _NUMBER = re.compile(r"[0-9]{1,20}")
 _MEMORY = re.compile(r"([0-9]{1,20}(?:\.[0-9]{1,6})?)\s*([a-z]*|%)", re.IGNORECASE)
 
