@@ -10,6 +10,7 @@ from gunicorn.errors import AppImportError
 from dashboard.leash import die_with_parent
 from dashboard.listening import BACKLOG, home, listen
 from dashboard.settings import BadSettings
+from dashboard.stopping import STOPPING
 
 if TYPE_CHECKING:
     import socket
@@ -59,7 +60,9 @@ class _Web(BaseApplication):  # type: ignore[misc]
         except StoreError as error:
             raise AppImportError(f"{error.sentence} {error.advice}") from None
 
-    def _announce(self, _worker: object) -> None:
+    def _announce(self, worker: Any) -> None:
+        # Streams have no end of their own: they look whether the process is about to end.
+        worker.wsgi.extensions[STOPPING] = lambda: not worker.alive
         print(f"Serving at {home(self._settings)}", flush=True)
 
 
@@ -70,7 +73,8 @@ def options(settings: Settings) -> dict[str, Any]:
         # cost the memory of a second application and a second set of connections to every cache.
         "workers": 1,
         "worker_class": "gthread",
-        "threads": settings.web_threads,
+        # A thread for each open console, made when it is needed: one more that waits costs 0.1 MB (docs/benchmarks.md).
+        "threads": settings.web_threads + settings.streams,
         "backlog": BACKLOG,
         "keepalive": KEEP_ALIVE_SECONDS,
         "graceful_timeout": GRACEFUL_SECONDS,

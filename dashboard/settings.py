@@ -110,6 +110,12 @@ class Settings(BaseSettings):
     )
     namespace_separator: str = Field(":", min_length=1, max_length=4, description="What separates a key's parts.")
     web_threads: int = Field(16, ge=2, le=256, description="Threads of the web process.")
+    streams: int = Field(
+        200,
+        ge=1,
+        le=400,
+        description="So many consoles may be open at the same time; each takes a thread more of the web process.",
+    )
     demo_rate: int = Field(150, ge=1, le=5000, description="Requests per second of the demo traffic of `cachedeck up`.")
     embedded_maxmemory: str = Field(
         "16mb",

@@ -34,6 +34,8 @@ RESOURCES = (
     "undos",
     "removals",
     "schedules",
+    "events",
+    "event_stream",
     "ttl_rules",
     "jobs",
     "audit",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flask import Flask, current_app
 
 from dashboard.cache.connect import Cache
+from dashboard.cache.events.hub import Hub
 from dashboard.settings import Settings
 from dashboard.store.engine import Store
 
@@ -16,14 +17,17 @@ _EXTENSION = "cachedeck"
 
 @dataclass(frozen=True)
 class Deck:
-    """Settings, our own state, and the caches by name in the order in which they are configured."""
+    """Settings, our own state, the caches by name in the order in which they are configured, and who listens to
+    them."""
 
     settings: Settings
     store: Store
     caches: Mapping[str, Cache]
+    hub: Hub = field(default_factory=Hub)
 
     def close(self) -> None:
         """Close every connection. The application answers nothing sensible afterwards."""
+        self.hub.close()
         for cache in self.caches.values():
             cache.close()
         self.store.close()

@@ -69,14 +69,17 @@ def clock(seconds: float) -> str:
     return f"{left // MINUTE}:{left % MINUTE:02}"
 
 
-def iso(at: float) -> str:
-    """Epoch seconds as ISO 8601 in UTC, for `<time datetime>`."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+def iso(at: float, timespec: str = "seconds") -> str:
+    """Epoch seconds as ISO 8601 in UTC, for `<time datetime>`. timespec: "seconds" or "milliseconds"."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
 def utc(at: float, style: str = "full") -> str:
-    """Epoch seconds in words and in UTC, for a reader without JavaScript. style: "full", "clock", "ago"."""
+    """Epoch seconds in words and in UTC, for a reader without JavaScript. style: "full", "clock", "ago", "ms" (a clock
+    with milliseconds)."""
     moment = datetime.fromtimestamp(at, UTC)
+    if style == "ms":
+        return f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d} UTC"
     return moment.strftime("%H:%M:%S UTC" if style == "clock" else "%Y-%m-%d %H:%M:%S UTC")
 
 

@@ -20,6 +20,7 @@ from flask.sessions import SecureCookieSessionInterface
 from flask_login import LoginManager, current_user, login_user, logout_user
 
 from dashboard.store import operators
+from dashboard.store.engine import Store
 from dashboard.store.errors import StoreError
 from dashboard.store.operators import Operator
 from dashboard.views.deck import deck
@@ -123,18 +124,44 @@ def has_session() -> bool:
     return _IDENTITY in session
 
 
+@dataclass(frozen=True)
+class Lease:
+    """For how long a session lets something go on that outlives its request: a stream. Can be asked outside of it."""
+
+    identity: str
+    ends_at: float
+    store: Store
+
+    def holds(self) -> bool:
+        """Whether the session is alive, and its operator the same with the same role. Raises StoreUnavailable."""
+        return time.time() < self.ends_at and _operator(self.store, self.identity) is not None
+
+
+def lease() -> Lease:
+    """The lease of this request's session. What the operator does in other pages meanwhile does not prolong it: whoever
+    comes back at its end gets another."""
+    return Lease(session.get(_IDENTITY, ""), _ends_at(), deck().store)
+
+
 def _load(identity: str) -> SignedIn | None:
-    number, _, epoch = identity.partition(".")
-    if not (number.isdecimal() and epoch.isdecimal() and _is_alive()):
+    if time.time() >= _ends_at():
         return None
-    operator = operators.by_id(deck().store, int(number))
+    operator = _operator(deck().store, identity)
+    return SignedIn(operator) if operator else None
+
+
+def _operator(store: Store, identity: str) -> Operator | None:
+    """Of a session, as the store knows them now; None where the session was ended."""
+    number, _, epoch = identity.partition(".")
+    if not (number.isdecimal() and epoch.isdecimal()):
+        return None
+    operator = operators.by_id(store, int(number))
     if operator is None or not operator.enabled or operator.session_epoch != int(epoch):
         return None
-    return SignedIn(operator)
+    return operator
 
 
-def _is_alive() -> bool:
-    now = time.time()
+def _ends_at() -> float:
     settings = deck().settings
-    age, idle = now - session.get(_SIGNED_IN_AT, 0), now - session.get(_SEEN_AT, 0)
-    return bool(age < settings.session_hours * 3600 and idle < settings.idle_minutes * 60)
+    by_age = session.get(_SIGNED_IN_AT, 0) + settings.session_hours * 3600
+    return float(min(by_age, session.get(_SEEN_AT, 0) + settings.idle_minutes * 60))

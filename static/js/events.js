@@ -1,0 +1,74 @@
+// The console's stream: live or paused, how long the list is, and what to do when the session or the connection ends.
+"use strict";
+(() => {
+  const stream = document.getElementById("event-stream");
+  if (!stream) return;
+  const list = document.getElementById("event-rows");
+  const state = document.querySelector("[data-event-state]");
+  const pause = document.querySelector("[data-event-pause]");
+  const most = Number.parseInt(stream.dataset.most, 10);
+  let pausedAt = ""; // the id of the last message that was shown; "" while live
+  let goOnFrom = "";
+  let latest = "";
+
+  function say(words, level) {
+    if (state.textContent !== words) state.textContent = words;
+    state.className = `badge badge-${level}`;
+  }
+  const number = (id) => Number.parseInt(id.split(".")[1], 10) || 0;
+  const waiting = () => Math.max(0, number(latest) - number(pausedAt));
+
+  function tell() {
+    if (pausedAt) say(`paused, ${Cachedeck.number(waiting())} new`, "warn");
+    else say("live", "ok");
+  }
+
+  pause.hidden = false;
+  say("connecting", "quiet");
+  latest = new URL(stream.getAttribute("hx-sse:connect"), location.href).searchParams.get("from") || "";
+
+  pause.addEventListener("click", () => {
+    const paused = !pausedAt;
+    pause.setAttribute("aria-pressed", String(paused));
+    pause.textContent = paused ? "Go on" : "Pause";
+    if (paused) {
+      pausedAt = latest || "-";
+    } else {
+      // The server has what came meanwhile: it is asked again from there, as after a lost connection.
+      goOnFrom = pausedAt === "-" ? "" : pausedAt;
+      pausedAt = "";
+      stream._htmx?.sse?.reader?.cancel();
+    }
+    tell();
+  });
+
+  stream.addEventListener("htmx:sse:before:connection", (event) => {
+    if (!goOnFrom) return;
+    event.detail.connection.lastEventId = goOnFrom;
+    goOnFrom = "";
+  });
+  stream.addEventListener("htmx:sse:after:connection", tell);
+  stream.addEventListener("htmx:sse:before:message", (event) => {
+    const { message } = event.detail;
+    if (message.event) return;
+    if (goOnFrom) {
+      event.detail.cancelled = true; // of the connection that is being left
+      return;
+    }
+    if (!message.id) return;
+    latest = message.id;
+    if (!pausedAt) return;
+    event.detail.cancelled = true;
+    tell();
+  });
+  stream.addEventListener("htmx:sse:after:message", () => {
+    while (list.childElementCount > most) list.lastElementChild.remove();
+  });
+  stream.addEventListener("session-ended", () => location.reload());
+  for (const name of ["htmx:sse:error", "htmx:sse:close"]) {
+    stream.addEventListener(name, (event) => {
+      if (event.detail.status === 401) location.reload();
+      else if (!pausedAt) say("connecting again", "warn");
+    });
+  }
+})();
