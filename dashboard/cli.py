@@ -31,6 +31,7 @@ class _Verbs(click.Group):
         "keys": "dashboard.cli_keys:keys_command",
         "operator": "dashboard.cli_operators:operator_group",
         "policy": "dashboard.cli_policy:policy_group",
+        "publish": "dashboard.cli_publish:publish_command",
         "undo": "dashboard.cli_undo:undo_command",
     }
 

@@ -1,4 +1,4 @@
-"""CLIENT LIST: who is connected to a node, and what for. Pure, but for the asking.
+"""CLIENT LIST: who is connected to a node, and what for.
 
 https://valkey.io/commands/client-list/. Names of clients have no white space; the server sees to that.
 """

@@ -1,21 +1,19 @@
 """Telling the applications: what is published with an invalidation, so that they drop copies of their own.
 
-The form of the messages is documented in docs/invalidation.md; applications rely on it, so it only ever grows.
+What the messages look like is told_form.py's.
 """
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dashboard.cache.connect import Cache, Node
-from dashboard.cache.errors import CacheError, Denied, translate
+from dashboard.cache.errors import CacheError, translate
+from dashboard.cache.export_lines import text_or_base64
 from dashboard.cache.invalidation_task import Task, Tell
-
-VERSION = 1
-BATCH = 500  # keys of one message
+from dashboard.cache.sending import send
+from dashboard.cache.told_form import BATCH, message, names
 
 
 class Telling:
@@ -37,21 +35,13 @@ class Telling:
         tell = self._task.tell
         if tell is None:
             return
-        node = self._cache.primaries()[0]
-        try:
-            self._cache.execute("PUBLISH", tell.channel, self._message("begin", **self._selection()), node=node)
-        except Denied as error:
-            if error.command:
-                raise
-            raise Denied(f"Cachedeck's user on {self._cache.name} may not publish to this channel.") from error
+        send(self._cache, self._cache.primaries()[0], tell.channel, self._message("begin", **self._selection()))
 
     def keys(self, node: Node, keys: Sequence[bytes]) -> None:
         """Say which keys were invalidated, as the task wants. One round trip; what goes wrong is told in `problem`."""
         tell = self._task.tell
         if tell is not None and keys and tell.per != "pattern":
-            self._publish(
-                node, [self._message("keys", keys=[_name(key) for key in part]) for part in _parts(tell, keys)]
-            )
+            self._publish(node, [self._message("keys", keys=names(part)) for part in _parts(tell, keys)])
 
     def end(self) -> None:
         """Say which selection was invalidated, where that is what the task wants."""
@@ -65,13 +55,15 @@ class Telling:
     def _selection(self) -> dict[str, Any]:
         selection = self._task.selection
         if selection.keys is not None:
-            return {"keys": [_name(key) for key in selection.keys[:BATCH]], "count": len(selection.keys)}
+            return {"keys": names(selection.keys[:BATCH]), "count": len(selection.keys)}
         filters = {"type": selection.type, "ttl": selection.ttl, "size": selection.size}
-        return {"pattern": _name(selection.pattern), "filters": {name: text for name, text in filters.items() if text}}
+        return {
+            "pattern": text_or_base64(selection.pattern),
+            "filters": {name: text for name, text in filters.items() if text},
+        }
 
     def _message(self, kind: str, **more: Any) -> bytes:
-        head = {"v": VERSION, "type": kind, "invalidation": self._number, "cache": self._cache.name}
-        return json.dumps({**head, **more}, separators=(",", ":"), ensure_ascii=False).encode()
+        return message(kind, self._cache.name, invalidation=self._number, **more)
 
     def _publish(self, node: Node, messages: Sequence[bytes]) -> None:
         assert self._task.tell is not None  # noqa: S101  (its callers have looked)
@@ -93,11 +85,3 @@ def _parts(tell: Tell, keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
     size = 1 if tell.per == "key" else BATCH
     for start in range(0, len(keys), size):
         yield keys[start : start + size]
-
-
-def _name(key: bytes) -> str | dict[str, str]:
-    """A key's name as JSON knows it: text where it is UTF-8, else base64 of its bytes."""
-    try:
-        return key.decode("utf-8")
-    except UnicodeDecodeError:
-        return {"base64": base64.b64encode(key).decode("ascii")}
