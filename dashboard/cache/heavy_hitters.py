@@ -45,6 +45,9 @@ class Heavy(Generic[N]):
     def __len__(self) -> int:
         return len(self._counts)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._counts
+
     def add(self, name: N, times: int = 1) -> N | None:
         """Count a name; the name that lost its counter to it, if one did."""
         self.total += times

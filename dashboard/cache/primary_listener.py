@@ -45,8 +45,8 @@ class PrimaryListener:
     events: which. counters: fields of INFO stats whose growth is counted. take: is given what came. lost: is told that
     nothing is known of a primary from a moment on. look: is called every LOOK_SECONDS with all primaries.
 
-    begun: the start. counted: by field, what the servers themselves have counted since, 0 where INFO is denied. cpu:
-    seconds of this thread that taking events took. busy, calls, longest: seconds for which it waited for replies.
+    begun: the start. cpu: seconds of this thread that taking events took. busy, calls, longest: seconds for which it
+    waited for replies.
     """
 
     def __init__(
@@ -65,10 +65,11 @@ class PrimaryListener:
         self._primaries: dict[str, Node] = {}
         self._silent: dict[str, tuple[float, str]] = {}
         self._gaps: list[Gap] = []
+        self._counters = tuple(counters)
         self._server: dict[tuple[str, str], int] = {}
+        self._grown: dict[tuple[str, str], int] = {}
         self._closed_bytes = 0
         self.events = 0
-        self.counted = dict.fromkeys(counters, 0)
         self.cpu = self.busy = self.longest = 0.0
         self.calls = 0
         self.begun = time.monotonic()
@@ -125,6 +126,11 @@ class PrimaryListener:
     def bytes(self) -> int:
         """That came by the network."""
         return self._closed_bytes + sum(ear.received for ear in self._ears.values())
+
+    def counted(self, counter: str, node: str | None = None) -> int:
+        """What the servers (one of them) have counted themselves since the start, as of the last look; 0 where INFO is
+        denied."""
+        return sum(value for (name, field), value in self._grown.items() if field == counter and node in (None, name))
 
     def gaps(self) -> tuple[Gap, ...]:
         """Those that are over, and those that are open."""
@@ -230,9 +236,10 @@ class PrimaryListener:
                 self._count(name, facts)
 
     def _count(self, name: str, facts: Mapping[str, object]) -> None:
-        for field in self.counted:
+        for field in self._counters:
             now = int(str(facts.get(field, 0)))
             before = self._server.get((name, field), now)
             # After a restart or CONFIG RESETSTAT it begins anew.
-            self.counted[field] += now - before if now >= before else now
+            more = now - before if now >= before else now
+            self._grown[name, field] = self._grown.get((name, field), 0) + more
             self._server[name, field] = now

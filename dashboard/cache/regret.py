@@ -114,7 +114,7 @@ class _Hearing:
 
     def trace(self, *, ended: bool = False) -> Trace:
         self._told = time.monotonic()
-        listener, counted = self._listener, self._listener.counted["evicted_keys"]
+        listener, counted = self._listener, self._listener.counted("evicted_keys")
         return Trace(
             listener.progress(self._options.seconds + self._options.followed, ended=ended),
             self._options.seconds,

@@ -19,7 +19,6 @@ from dashboard.cache.wording import span
 from dashboard.jobs import notifying
 from dashboard.jobs.caller import Caller
 from dashboard.jobs.kind import Arguments, Kind, Refused, Work
-from dashboard.store import jobs
 from dashboard.store.audit import JSON
 from dashboard.store.operators import Role
 
@@ -42,31 +41,20 @@ def arguments(
 def start(work: Work, given: Arguments) -> Iterator[Trace]:
     """Snapshots of the measurement. Raises CacheError, StoreError, Refused."""
     seconds, followed, caller = _task(given)
-    _refuse_a_second(work)
-    granted, why = given.get("on") is True, "to measure which evicted keys are asked for again"
-    trial = notifying.switch_on(work, FLAGS, seconds + followed + GRACE_SECONDS, caller, why, granted=granted)
-    notes = (notifying.unread(FLAGS),) if trial is None and granted and on_already(work.cache) is None else ()
-    number = trial.number if trial else None
+    notifying.refuse_a_second(work, NAME, "Another measurement of evictions is going on.")
+    needed, why = seconds + followed + GRACE_SECONDS, "to measure which evicted keys are asked for again"
+    ended = "The measurement has ended."
     last: Trace | None = None
-    try:
+    with notifying.while_on(work, FLAGS, needed, caller, why, ended, granted=given.get("on") is True) as on:
         for last in regret(work.cache, Options(seconds, followed)):
-            yield replace(last, trial=number, notes=notes)
-    finally:
-        if trial is not None:
-            notifying.switch_off(work, trial, caller, "The measurement has ended.")
+            yield replace(last, trial=on.trial, notes=on.notes)
     if last is not None:
-        yield replace(last, trial=number, notes=notes)
+        yield replace(last, trial=on.trial, notes=on.notes)
 
 
 def on_already(cache: Cache) -> bool | None:
     """Whether the notifications that are needed are on, on every primary; None where that cannot be read."""
     return notifying.is_on(cache, FLAGS)
-
-
-def _refuse_a_second(work: Work) -> None:
-    running = [job for job in jobs.newest(work.store, work.cache.name, NAME) if job.state == "running"]
-    if len(running) > 1:
-        raise Refused("Another measurement of evictions is going on.", "Wait for its end, or cancel it.")
 
 
 def _task(given: Arguments) -> tuple[float, float, Caller]:

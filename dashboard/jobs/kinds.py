@@ -14,5 +14,5 @@ from dashboard.jobs.saving_job import KIND as SAVING
 from dashboard.jobs.stampede_watch_job import KIND as STAMPEDE_WATCH
 
 KINDS: Mapping[str, Kind] = {
-    kind.name: kind for kind in (ANALYSIS, EVICTION_TRACE, *INVALIDATION, PUBLISH, *RETIMING, SAVING)
+    kind.name: kind for kind in (ANALYSIS, EVICTION_TRACE, *INVALIDATION, PUBLISH, *RETIMING, SAVING, STAMPEDE_WATCH)
 }

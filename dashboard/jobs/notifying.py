@@ -8,7 +8,9 @@ whose it is.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from dashboard.cache import tuning
@@ -25,7 +27,7 @@ from dashboard.jobs.tuning_refused import Refused as NotTaken
 from dashboard.store import jobs, trials
 from dashboard.store.trials import Purpose, Trial
 
-__all__ = ["flags_of", "is_on", "lacks", "switch_off", "switch_on", "unread"]
+__all__ = ["Switched", "flags_of", "is_on", "lacks", "refuse_a_second", "switch_off", "switch_on", "unread", "while_on"]
 
 KINDS: tuple[str, ...] = ("eviction_trace", "stampede_watch")
 """The kinds of jobs that switch notifications on, each at most once at a time."""
@@ -69,7 +71,8 @@ def switch_on(
     seconds: for how long they are needed. granted: where it cannot be read whether they are on, take it for granted.
     Audited as "events.on". Raises Refused, CacheError, StoreError.
     """
-    _end_what_was_left(work, caller)
+    # A job that switches them on runs itself; an operator who does so at a page is none of those that run.
+    _end_what_was_left(work, caller, own=1 if purpose == "events" else 0)
     flags = flags_of(work.cache)
     if flags is None and granted:
         return None
@@ -103,6 +106,35 @@ def switch_on(
         raise Refused(error.sentence, f"Set the flags {wanted} on the servers yourself.") from error
 
 
+@dataclass(frozen=True)
+class Switched:
+    """trial: number of what keeps notifications on, None where they were on already. notes: what is to be said of it,
+    in sentences."""
+
+    trial: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+@contextmanager
+def while_on(
+    work: Work, wanted: str, seconds: float, caller: Caller, reason: str, ended: str, *, granted: bool = False
+) -> Iterator[Switched]:
+    """As switch_on(), for one block; what it has changed is taken back however the block ends. ended: why, then."""
+    trial = switch_on(work, wanted, seconds, caller, reason, granted=granted)
+    unsure = trial is None and granted and is_on(work.cache, wanted) is None
+    try:
+        yield Switched(trial.number if trial else None, (unread(wanted),) if unsure else ())
+    finally:
+        if trial is not None:
+            switch_off(work, trial, caller, ended)
+
+
+def refuse_a_second(work: Work, kind: str, sentence: str) -> None:
+    """Raises Refused where another job of this kind runs on the cache."""
+    if sum(job.state == "running" for job in jobs.newest(work.store, work.cache.name, kind)) > 1:
+        raise Refused(sentence, "Wait for its end, or cancel it.")
+
+
 _ADVICE = "End that first, on the page to which the banner leads, or wait for its end."
 
 
@@ -121,14 +153,16 @@ def switch_off(work: Work, trial: Trial, caller: Caller, why: str) -> None:
         trials.note(work.store, trial.number, [f"It could not be switched off yet: {error.sentence}"])
 
 
-def _end_what_was_left(work: Work, caller: Caller) -> None:
-    """Of a job whose worker was killed: its notifications would go off in the middle of this one."""
+def _end_what_was_left(work: Work, caller: Caller, own: int) -> None:
+    """Of a job whose worker was killed: its notifications would go off in the middle of this one.
+
+    own: how many of the jobs that run are the caller itself.
+    """
     running = [
         job for kind in KINDS for job in jobs.newest(work.store, work.cache.name, kind) if job.state == "running"
     ]
     left = [one for one in trials.open_on(work.store, [work.cache.name]) if one.purpose == "events"]
-    # One of those that run is the caller's own.
-    if left and len(running) > 1:
+    if left and len(running) > own:
         raise Refused("Another job has switched notifications on.", "Wait for its end, or cancel it.")
     for trial in left:
         switch_off(work, trial, caller, "The job that had switched them on is over.")

@@ -10,7 +10,7 @@ from typing import Any
 from flask import current_app, url_for
 
 from dashboard.cache.progress import Progress
-from dashboard.jobs import invalidation_job
+from dashboard.jobs import invalidation_job, stampede_watch_job
 from dashboard.jobs.kind import Kind
 from dashboard.jobs.kinds import KINDS
 from dashboard.jobs.results import counts, progress
@@ -30,6 +30,7 @@ RESULTS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "retime": (("retimings.show", "What it did"),),
     "saving": (("savings.show", "Result"),),
     "eviction_trace": (("eviction_traces.show", "Regret"),),
+    "stampede_watch": (("stampedes.show", "Stampedes"),),
     invalidation_job.PLAN: (("invalidations.show", "What it would do"),),
     invalidation_job.RUN: (("invalidations.show", "What it did"),),
     invalidation_job.UNDO: (("invalidations.show", "What came back"),),
@@ -140,6 +141,8 @@ def _reached(job: Job, seen: Progress | None) -> str:
     if seen is None or not (seen.examined or seen.ended):
         return "" if job.state == "finished" else "Nothing was examined."
     counted, took = counts(job), duration(seen.elapsed)
+    if job.kind == stampede_watch_job.NAME:
+        return f"{number(counted.get('alerts', 0))} alerts from {number(counted.get('misses', 0))} misses in {took}."
     if seen.unit == "seconds":
         return f"{number(counted.get('evictions', 0))} evictions heard of in {took}."
     if job.kind in (PLAN, RETIME) and {"changed", "found"} <= counted.keys():

@@ -1,0 +1,78 @@
+"""A key that was missed, while it is followed; the state that stampede_count.py keeps of each. Pure."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import NamedTuple
+
+from dashboard.cache.key_token import printable
+from dashboard.cache.stampede import Cause, Episode, Name
+
+LONG_NAME = 1024
+"""Bytes of a key's name; of a longer one the beginning and a digest are kept."""
+
+
+class Cut(NamedTuple):
+    """A name that is too long to be kept."""
+
+    beginning: bytes
+    size: int
+    digest: bytes
+
+
+KeyName = bytes | Cut
+
+
+def cut(key: bytes) -> Cut:
+    return Cut(key[:LONG_NAME], len(key), blake2b(key, digest_size=16).digest())
+
+
+def shown(name: KeyName) -> Name:
+    return Name(printable(name)) if isinstance(name, bytes) else Name(printable(name.beginning), name.size)
+
+
+class Followed:
+    """A key that was missed: its episode, and since when it was not filled (`first`, `unfilled` misses).
+
+    filled: when, -1.0 before. fresh: the event "new" of a write was seen, its other one was not yet. removed: gone
+    again after its refill. closed: it is followed no more. told: there is an alert of this episode.
+    """
+
+    __slots__ = (
+        "began",
+        "cause",
+        "closed",
+        "filled",
+        "first",
+        "fresh",
+        "last",
+        "misses",
+        "name",
+        "namespace",
+        "node",
+        "refills",
+        "removed",
+        "told",
+        "unfilled",
+    )
+
+    def __init__(self, name: KeyName, namespace: bytes, node: str, at: float, cause: Cause) -> None:
+        self.name, self.namespace, self.node, self.cause = name, namespace, node, cause
+        self.first = self.began = self.last = at
+        self.misses = self.unfilled = self.refills = 0
+        self.filled = -1.0
+        self.fresh = self.removed = self.closed = self.told = False
+
+    @property
+    def took(self) -> float:
+        """From the first miss to the refill, or to the last miss where there was none; seconds."""
+        return (self.filled if self.filled >= 0 else self.last) - self.began
+
+    def begin_anew(self, at: float) -> None:
+        """Another episode, of a key that was not filled since the last one."""
+        self.began, self.misses, self.told = at, 0, False
+
+    def episode(self, lock: str) -> Episode:
+        """`at` is by the clock of the events."""
+        refill = self.filled - self.began if self.filled >= 0 else None
+        return Episode(self.began, self.last - self.began, self.misses, self.cause, refill, self.refills, lock)
