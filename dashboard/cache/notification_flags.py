@@ -39,9 +39,9 @@ class Flag:
 FLAGS: tuple[Flag, ...] = (
     Flag("K", "By key", "Tell it on __keyspace@<db>__:<key>: for who follows certain keys."),
     Flag("E", "By event", "Tell it on __keyevent@<db>__:<event>: for who follows a sort of event, whatever the key."),
-    Flag("x", "Expired", "A key is removed because its TTL was over.", ("expired",)),
-    Flag("e", "Evicted", "A key is removed because memory was full.", ("evicted",)),
-    Flag("m", "Missed", "A command asks for a key that is not there.", ("keymiss",)),
+    Flag("x", "Expired keys", "A key is removed because its TTL was over.", ("expired",)),
+    Flag("e", "Evicted keys", "A key is removed because memory was full.", ("evicted",)),
+    Flag("m", "Missed keys", "A command asks for a key that is not there.", ("keymiss",)),
     Flag(
         "g",
         "Keys of any type",
@@ -86,8 +86,8 @@ FLAGS: tuple[Flag, ...] = (
         ),
     ),
     Flag("d", "Modules", "What a module tells of keys of its own type."),
-    Flag("n", "New", "A key is added that was not there before.", ("new",), (("Valkey", ()), ("Redis", (7, 0)))),
-    Flag("o", "Overwritten", "The whole value of a key is replaced.", ("overwritten",), (("Redis", (8, 2)),)),
+    Flag("n", "New keys", "A key is added that was not there before.", ("new",), (("Valkey", ()), ("Redis", (7, 0)))),
+    Flag("o", "Overwritten keys", "The whole value of a key is replaced.", ("overwritten",), (("Redis", (8, 2)),)),
     Flag("c", "Other type", "A value is replaced by one of another type.", ("type_changed",), (("Redis", (8, 2)),)),
 )
 BY_LETTER: Mapping[str, Flag] = {flag.letter: flag for flag in FLAGS}
@@ -107,6 +107,17 @@ def written(letters: Iterable[str]) -> str:
         parts, found = [*parts, "A"], found - set(IN_A)
     parts += [one for one in CLASSES if one in found]
     return "".join([*parts, *sorted(found - set(ORDER))])
+
+
+def tells(text: str) -> str:
+    """What a setting's value makes a server tell of: `expired, evicted (by event)`; "" where that is nothing."""
+    found = all_flags(text)
+    where = [BY_LETTER[one].label.lower() for one in WHERE if one in found]
+    classes = [BY_LETTER[one].label.lower() for one in CLASSES if one in found]
+    if found.issuperset(IN_A):
+        left_out = [BY_LETTER[one].label.lower() for one in "mn" if one not in found]
+        classes = ["everything" + (f" but {' and '.join(left_out)}" if left_out else "")]
+    return f"{', '.join(classes)} ({' and '.join(where)})" if where and classes else ""
 
 
 def knows(flag: Flag, product: str, release: tuple[int, ...]) -> bool:

@@ -137,9 +137,11 @@ def open_on(store: Store, caches: Collection[str]) -> list[Trial]:
         return [_trial(row) for row in session.scalars(query.order_by(TrialRow.id))]
 
 
-def of_cache(store: Store, cache: str, most: int = 50, purpose: Purpose = "trial") -> list[Trial]:
-    """A cache's trials, the newest first. Raises StoreUnavailable."""
-    query = select(TrialRow).where(TrialRow.cache == cache, TrialRow.purpose == purpose)
+def of_cache(store: Store, cache: str, most: int = 50, purpose: Purpose | None = "trial") -> list[Trial]:
+    """A cache's trials, the newest first; those of any purpose for None. Raises StoreUnavailable."""
+    query = select(TrialRow).where(TrialRow.cache == cache)
+    if purpose is not None:
+        query = query.where(TrialRow.purpose == purpose)
     with store.read() as session:
         return [_trial(row) for row in session.scalars(query.order_by(TrialRow.id.desc()).limit(most))]
 

@@ -173,7 +173,7 @@ def _trials_by_change(cache: str) -> dict[int, Trial]:
     """The trial that each change began or ended."""
     return {
         number: one
-        for one in trials.of_cache(deck().store, cache, _TRIALS)
+        for one in trials.of_cache(deck().store, cache, _TRIALS, purpose=None)
         for number in (one.change, one.taken_back)
         if number is not None
     }

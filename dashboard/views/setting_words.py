@@ -19,8 +19,8 @@ CHANGE_KINDS: Mapping[setting_changes.Kind, str] = {
     "trial": "Trial, begun",
     "trial end": "Trial, taken back",
     "again": "Trial, put on again",
-    "events": "Measurement, begun",
-    "events end": "Measurement, ended",
+    "events": "Notifications, on",
+    "events end": "Notifications, off",
 }
 CHANGE_STATES: Mapping[setting_changes.State, tuple[str, str]] = {
     "applying": ("not ended", "warn"),
@@ -98,7 +98,7 @@ def title_of(trial: Trial) -> str:
     if trial.purpose == "events":
         return "Keyspace notifications are on for a measurement"
     if trial.purpose == "notifications":
-        return "Keyspace notifications are on"
+        return f"Keyspace notifications are on ({trial.wanted.get('notify-keyspace-events', '')})"
     return f"Trial of {set_to(trial.wanted)}"
 
 

@@ -68,9 +68,12 @@ def create(cache: str) -> ResponseReturnValue:
 @requires(Role.VIEWER)
 def show(cache: str, number: int) -> ResponseReturnValue:
     """One trial from its start to its comparison. As a fragment: what changes while it is open."""
-    context = trial_context(_trial(number))
+    trial = _trial(number)
+    context = trial_context(trial)
     if wants_fragment():
         return fragment("trials/_live.html", **context)
+    if trial.purpose == "notifications":
+        return page("trials/page.html", screen="events", tab="notifications", **context)
     return page("trials/page.html", screen="eviction", tab="history", **context)
 
 

@@ -10,6 +10,7 @@ import pytest
 from dashboard.jobs import notifying
 from dashboard.jobs.caller import Caller
 from dashboard.jobs.kind import Refused, Work
+from dashboard.store import jobs
 from dashboard.store.trials import Trial
 from tests.jobs.tuned import Tuned, tuned
 from tests.servers import start
@@ -72,4 +73,14 @@ def test_what_a_killed_job_left_on_is_taken_back_first(shop: Tuned) -> None:
     trial = notifying.switch_on(work(shop), "Eem", 600, ADA, "to measure")
     assert trial
     assert shop.trial(left.number).state == "reverted"
+    assert set(shop.values(SETTING)[0]) == set("Eem")
+
+
+def test_what_a_job_that_runs_has_switched_on_is_left_to_it(shop: Tuned) -> None:
+    jobs.create(shop.store, "shop", "eviction_trace", {}, "bob", "", owner="a worker of the tests")
+    held = notifying.switch_on(work(shop), "Eem", 600, ADA, "to measure")
+    assert held
+    with pytest.raises(Refused, match="Another job has switched notifications on"):
+        switched_on(shop, "Ex", 600)
+    assert shop.trial(held.number).open
     assert set(shop.values(SETTING)[0]) == set("Eem")

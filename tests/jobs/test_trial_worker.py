@@ -1,4 +1,5 @@
-"""A trial and real worker processes: one that is killed, and one that comes after the deadline."""
+"""Trials and notifications for a bounded time, and real worker processes: one that is killed, and one that comes after
+the deadline."""
 
 from __future__ import annotations
 
@@ -12,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from dashboard.cache.trial_rules import Guards
-from tests.jobs.tuned import Tuned, tuned
+from dashboard.jobs import notifying
+from dashboard.jobs.kind import Work
+from tests.jobs.tuned import ADA, Tuned, tuned
 from tests.programs import CACHEDECK, Running, environment, running, wait_until
 from tests.servers import Server
 
@@ -55,3 +58,23 @@ def test_where_the_worker_was_killed_the_next_one_takes_it_back_after_the_deadli
         wait_until(lambda: not shop.trial(trial.number).open, "the next worker took it back")
     assert shop.values("maxmemory-policy") == ["noeviction"]
     assert shop.trial(trial.number).state == "reverted"
+
+
+def test_notifications_go_off_again_after_the_worker_was_killed(shop: Tuned, valkey: Server) -> None:
+    shop.set("notify-keyspace-events", "Kg")
+    work = Work(shop.cache, shop.settings, shop.store)
+    with _worker(shop) as worker:
+        worker.has_said("Sampling shop")
+        trial = notifying.switch_on(work, "Ex", TRIED, ADA, "to look", purpose="notifications")
+        assert trial
+        os.kill(worker.pid, signal.SIGKILL)
+        worker.end()
+    wait_until(lambda: time.time() > trial.ends_at, "the deadline has passed")
+    assert set(shop.values("notify-keyspace-events")[0]) == set("EKgx"), "nobody was there to take it back"
+    with _worker(shop):
+        wait_until(lambda: not shop.trial(trial.number).open, "the next worker took it back")
+    assert set(shop.values("notify-keyspace-events")[0]) == set("Kg")
+    assert shop.trial(trial.number).state == "reverted"
+    (entry,) = shop.audited("events.off")
+    assert entry.actor == "cachedeck, for ada"
+    shop.set("notify-keyspace-events", "")
