@@ -5,8 +5,9 @@ https://valkey.io/commands/client-list/. Names of clients have no white space; t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dashboard.cache.connect import Cache, Node
 from dashboard.cache.errors import ServerError
@@ -58,38 +59,48 @@ def parse(node: str, reply: object) -> tuple[Client, ...]:
     """The clients of a reply of CLIENT LIST; lines that name none are passed over. Raises ServerError."""
     if not isinstance(reply, bytes):
         raise ServerError(f"{node} answered something that cannot be understood.")
-    told = (dict(_fields(line)) for line in reply.splitlines())
-    return tuple(sorted((_client(node, one) for one in told if "id" in one), key=lambda client: client.id))
+    told = (_fields(line) for line in reply.splitlines())
+    return tuple(sorted((_client(node, one) for one in told if b"id" in one), key=lambda client: client.id))
 
 
-def _fields(line: bytes) -> Sequence[tuple[str, str]]:
-    pairs = (word.partition(b"=") for word in line.split(b" "))
-    return [(name.decode("ascii", "replace"), printable(value)) for name, _, value in pairs]
+def _fields(line: bytes) -> dict[bytes, bytes]:
+    # A list has up to thousands of lines of thirty fields each: what is not wanted is not even decoded.
+    return {name: value for name, _, value in (word.partition(b"=") for word in line.split(b" "))}
 
 
-def _client(node: str, told: dict[str, str]) -> Client:
-    def number(name: str, otherwise: int = 0) -> int:
-        try:
-            return int(told.get(name, otherwise))
-        except ValueError:
-            return otherwise
+# Most clients of a cache have the same few users, libraries and flags.
+_often = lru_cache(maxsize=1024)(printable)
 
-    library = " ".join(word for word in (told.get("lib-name", ""), told.get("lib-ver", "")) if word)
+
+def _number(text: bytes, otherwise: int) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        return otherwise
+
+
+def _client(node: str, told: Mapping[bytes, bytes]) -> Client:
+    def number(name: bytes, otherwise: int = 0) -> int:
+        return _number(told[name], otherwise) if name in told else otherwise
+
+    def text(name: bytes) -> str:
+        return _often(told.get(name, b""))
+
     return Client(
         node=node,
-        id=number("id"),
-        address=told.get("addr", ""),
-        name=told.get("name", ""),
-        user=told.get("user", ""),
-        flags=told.get("flags", ""),
-        age=number("age"),
-        idle=number("idle"),
-        channels=number("sub"),
-        patterns=number("psub"),
-        sharded=number("ssub"),
-        output=number("omem"),
-        memory=number("tot-mem"),
-        resp=number("resp", 2),
-        redirects=number("redir", -1),
-        library=library,
+        id=number(b"id"),
+        address=printable(told.get(b"addr", b"")),
+        name=text(b"name"),
+        user=text(b"user"),
+        flags=text(b"flags"),
+        age=number(b"age"),
+        idle=number(b"idle"),
+        channels=number(b"sub"),
+        patterns=number(b"psub"),
+        sharded=number(b"ssub"),
+        output=number(b"omem"),
+        memory=number(b"tot-mem"),
+        resp=number(b"resp", 2),
+        redirects=number(b"redir", -1),
+        library=" ".join(word for word in (text(b"lib-name"), text(b"lib-ver")) if word),
     )
