@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dashboard.cache.confirmed import ConfirmedAge
 from dashboard.cache.notification_cost import Cost, cost_of, in_words
 from dashboard.cache.picture import Picture
-from dashboard.cache.primary_listener import Gap
 from dashboard.cache.regret import Trace
 from dashboard.cache.wording import count, duration, number_of, percent
 
-__all__ = ["Cost", "confirmed", "curve", "expected", "gap", "in_words", "spent", "unheard"]
+__all__ = ["Cost", "confirmed", "curve", "expected", "in_words", "spent", "unheard"]
 
 TOLERATED = 0.001
 """The servers' own count and the events are not read at the same moment: so small a share says nothing."""
@@ -42,12 +41,6 @@ def unheard(trace: Trace) -> str:
     )
     why = "in the gaps below, or in other databases" if trace.gaps else "lost, or in other databases"
     return f"{told} were not heard of: {why}."
-
-
-def gap(one: Gap) -> str:
-    """'10.0.0.3:6379 was not heard for 3 s, 12 s after the start: ...'"""
-    long = "until the end" if one.seconds is None else f"for {duration(one.seconds)}"
-    return f"{one.node} was not heard {long}, from {duration(max(one.at, 0.0))} after the start on: {one.why}"
 
 
 def confirmed(age: ConfirmedAge) -> str:

@@ -17,6 +17,7 @@ from dashboard.cache.connect import Cache, Node
 from dashboard.cache.errors import CacheError
 from dashboard.cache.keyevents import KeyEvents
 from dashboard.cache.progress import Progress
+from dashboard.cache.wording import duration
 
 LOOK_SECONDS = 5.0
 """How often the servers' own counts are read, and it is seen which primaries there are."""
@@ -37,6 +38,12 @@ class Gap:
     at: float
     seconds: float | None
     why: str
+
+
+def gap_in_words(one: Gap) -> str:
+    """'10.0.0.3:6379 was not heard for 3 s, 12 s after the start: ...'"""
+    long = "until the end" if one.seconds is None else f"for {duration(one.seconds)}"
+    return f"{one.node} was not heard {long}, from {duration(max(one.at, 0.0))} after the start on: {one.why}"
 
 
 class PrimaryListener:
@@ -123,8 +130,8 @@ class PrimaryListener:
         self._ears.clear()
 
     @property
-    def bytes(self) -> int:
-        """That came by the network."""
+    def received(self) -> int:
+        """Bytes that came by the network."""
         return self._closed_bytes + sum(ear.received for ear in self._ears.values())
 
     def counted(self, counter: str, node: str | None = None) -> int:

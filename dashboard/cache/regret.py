@@ -121,7 +121,7 @@ class _Hearing:
             self._count.counted(self._told),
             listener.events,
             self._misses,
-            listener.bytes,
+            listener.received,
             counted,
             max(counted - self._heard, 0),
             listener.gaps(),

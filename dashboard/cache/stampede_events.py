@@ -23,11 +23,6 @@ ADDED = frozenset(
 _ALWAYS = ("keymiss", *GONE, *sorted(WHOLE))
 
 
-def knows_new(product: str, release: tuple[int, ...]) -> bool:
-    """Whether the server tells of new keys (flag n): Valkey, and Redis from 7.0 on."""
-    return product == "Valkey" or (product == "Redis" and release >= (7,))
-
-
 def flags(*, new: bool) -> str:
     """The flags of notify-keyspace-events that are needed.
 

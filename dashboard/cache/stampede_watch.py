@@ -15,12 +15,13 @@ from dashboard.cache.errors import CacheError
 from dashboard.cache.estimate import Estimate, sum_of
 from dashboard.cache.key_token import from_printable
 from dashboard.cache.lookups import Lookups, hit_ratio
+from dashboard.cache.notification_flags import BY_LETTER, knows
 from dashboard.cache.primary_listener import Gap, PrimaryListener
 from dashboard.cache.progress import Progress
 from dashboard.cache.sampled_reads import read_a_burst
 from dashboard.cache.stampede import MissedNamespace, Stampedes
 from dashboard.cache.stampede_count import THRESHOLD, StampedeCount
-from dashboard.cache.stampede_events import events, knows_new
+from dashboard.cache.stampede_events import events
 
 SNAPSHOT_SECONDS = 0.5
 HITS, MISSES = "keyspace_hits", "keyspace_misses"
@@ -29,7 +30,7 @@ HITS, MISSES = "keyspace_hits", "keyspace_misses"
 @dataclass(frozen=True)
 class Options:
     """threshold: misses of an episode from which it may be a stampede. reads: whether commands are looked at now and
-    then, for hit ratios. new: whether the server tells of new keys (stampede_events.knows_new)."""
+    then, for hit ratios. new: whether the server tells of new keys (asks_for_new)."""
 
     seconds: float = 60.0
     separator: bytes = b":"
@@ -71,7 +72,7 @@ class Watch:
 def asks_for_new(cache: Cache) -> bool:
     """Whether this cache's servers tell of new keys. Raises CacheError."""
     known = cache.capabilities()
-    return knows_new(known.product, known.release)
+    return knows(BY_LETTER["n"], known.product, known.release)
 
 
 def watch(cache: Cache, options: Options) -> Iterator[Watch]:
@@ -138,7 +139,7 @@ class _Watching:
             options.threshold,
             replace(found, namespaces=tuple(self._with_ratio(one) for one in found.namespaces)),
             listener.events,
-            listener.bytes,
+            listener.received,
             listener.cpu,
             counted,
             max(counted - found.misses, 0),

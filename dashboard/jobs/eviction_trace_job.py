@@ -11,7 +11,6 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from dashboard.cache.connect import Cache
 from dashboard.cache.keyevents import FLAGS
 from dashboard.cache.regret import Options, Trace, regret
 from dashboard.cache.regret_count import FOLLOWED_SECONDS
@@ -50,11 +49,6 @@ def start(work: Work, given: Arguments) -> Iterator[Trace]:
             yield replace(last, trial=on.trial, notes=on.notes)
     if last is not None:
         yield replace(last, trial=on.trial, notes=on.notes)
-
-
-def on_already(cache: Cache) -> bool | None:
-    """Whether the notifications that are needed are on, on every primary; None where that cannot be read."""
-    return notifying.is_on(cache, FLAGS)
 
 
 def _task(given: Arguments) -> tuple[float, float, Caller]:

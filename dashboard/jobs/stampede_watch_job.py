@@ -65,11 +65,6 @@ def flags_for(cache: Cache) -> str:
     return flags(new=asks_for_new(cache))
 
 
-def on_already(cache: Cache) -> bool | None:
-    """Whether these are on, on every primary; None where that cannot be read. Raises CacheError."""
-    return notifying.is_on(cache, flags_for(cache))
-
-
 def _task(work: Work, given: Arguments) -> tuple[Options, Caller]:
     try:
         seconds, threshold = float(given["seconds"]), int(given.get("threshold", THRESHOLD))

@@ -26,6 +26,7 @@ RESOURCES = (
     "statistics",
     "eviction_evidence",
     "eviction_traces",
+    "stampedes",
     "setting_previews",
     "setting_changes",
     "persistences",

@@ -4,21 +4,21 @@ them, and see beforehand what that costs."""
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, abort, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from dashboard.cache import eviction_trace_words, eviction_words
-from dashboard.cache.errors import CacheError
 from dashboard.cache.estimate import exactly
 from dashboard.cache.eviction_trace_words import Cost
+from dashboard.cache.keyevents import FLAGS
+from dashboard.cache.primary_listener import gap_in_words
 from dashboard.cache.regret import Trace
 from dashboard.cache.regret_count import FOLLOWED_SECONDS
 from dashboard.cache.wording import percent
 from dashboard.jobs import results
-from dashboard.jobs.eviction_trace_job import LENGTHS, NAME, arguments, on_already
+from dashboard.jobs.eviction_trace_job import LENGTHS, NAME, arguments
 from dashboard.jobs.seeing import gather
 from dashboard.store import jobs, trials
 from dashboard.store.jobs import Job
@@ -29,23 +29,12 @@ from dashboard.views.access import address, current_cache, current_operator, may
 from dashboard.views.bars import columns
 from dashboard.views.deck import deck
 from dashboard.views.job_start import begin, require_typed
-from dashboard.views.render import Problem, fragment, of_cache_error, page, wants_fragment
+from dashboard.views.render import fragment, page, wants_fragment
+from dashboard.views.switches import switches
 
 blueprint = Blueprint("eviction_traces", __name__, url_prefix="/caches/<cache>/eviction-traces")
 
 LISTED = 20
-
-
-@dataclass(frozen=True)
-class Switches:
-    """Notifications as they are. on: whether all that is needed is on, None where that cannot be read. why_not: why
-    they cannot be switched on here, "" where they can or need not. granted: it cannot be read whether they are on, but
-    they may be: whoever starts a measurement has to say so."""
-
-    on: bool | None
-    why_not: str
-    granted: bool = False
-    problem: Problem | None = None
 
 
 @blueprint.get("")
@@ -61,7 +50,7 @@ def index(cache: str) -> ResponseReturnValue:
         lengths=LENGTHS,
         follows=FOLLOWED_SECONDS,
         cost=_words(eviction_trace_words.expected(seen)),
-        switches=_switches() if may(Role.ADMIN) else None,
+        switches=switches(lambda _: FLAGS) if may(Role.ADMIN) else None,
         open_job=next((job for job in found if job.open), None),
         measured=[(one, _said(results.snapshot(deck().store, one.job))) for one in job_words.several(found)],
     )
@@ -117,7 +106,7 @@ def _context(job: Job) -> dict[str, Any]:
         "followed": eviction_words.followed(told),
         "verdict": eviction_words.verdict(told.share) if told.within == FOLLOWED_SECONDS else "",
         "unheard": eviction_trace_words.unheard(trace),
-        "gaps": [eviction_trace_words.gap(one) for one in trace.gaps],
+        "gaps": [gap_in_words(one) for one in trace.gaps],
         "confirmed": eviction_trace_words.confirmed(trace.confirmed) if trace.confirmed else "",
         "spent": _words(spent),
         "events_a_second": spent.events if spent else None,
@@ -148,23 +137,6 @@ def _words(cost: Cost | None) -> str:
 
 def _said(trace: object) -> str:
     return eviction_words.regretted(trace.regret) if isinstance(trace, Trace) else ""
-
-
-def _switches() -> Switches:
-    cache = current_cache()
-    try:
-        if cache.target.read_only:
-            return Switches(None, f"{cache.name} is declared read-only here.")
-        denied = cache.capabilities()
-        why_not = denied.why_not("SUBSCRIBE")
-        on = on_already(cache)
-    except CacheError as error:
-        return Switches(None, "", problem=of_cache_error(error))
-    if not why_not and on is None and denied.why_not("CONFIG GET"):
-        return Switches(None, "", granted=True)
-    if not why_not and not on:
-        why_not = denied.why_not("CONFIG GET") or denied.why_not("CONFIG SET")
-    return Switches(on, why_not)
 
 
 def _to(job: Job) -> ResponseReturnValue:
