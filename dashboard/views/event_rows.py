@@ -111,4 +111,6 @@ def _payload(item: Event) -> tuple[str, str, tuple[str, ...], str]:
     text = drawn.text
     line = " ".join(text[: 2 * LINE].split()) if "\n" in text else text[:LINE]
     shortened = len(line) > LINE or len(text) > LINE or "\n" in text
-    return line[:LINE], text if shortened else "", drawn.chain, drawn.cut
+    # That text is text is not worth a word in every row.
+    chain = () if drawn.chain == ("text",) else drawn.chain
+    return line[:LINE], text if shortened else "", chain, drawn.cut

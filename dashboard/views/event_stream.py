@@ -35,7 +35,12 @@ from dashboard.views.signed_in import Lease, lease
 blueprint = Blueprint("event_stream", __name__, url_prefix="/caches/<cache>/events/stream")
 
 ROWS = 100
-"""Of one beat; of more an even selection is shown, and the rest is counted: nobody reads a thousand a second."""
+"""Of one message, where they come in a stream; of more an even selection is shown, and the rest is counted: nobody
+reads a thousand a second."""
+BURST = 400
+"""Of one message after a calm: a burst is what somebody wants to read afterwards."""
+CALM_SECONDS = 2.0
+"""A burst has calm before it; so long, less than ROWS at a time came."""
 WAIT_SECONDS = 0.5
 SESSION_SECONDS = 5.0
 """How often the store is asked whether the session still holds."""
@@ -129,6 +134,7 @@ class Stream:
         self._address = address
         self._counts = _Counts()
         self._after = 0
+        self._crowded_at = 0.0
         self._standing: Standing | None = None
         self._told: _Counts | None = None
         self._sent_at = self._took_at = self._counted_at = time.monotonic()
@@ -186,7 +192,10 @@ class Stream:
         """The rows that have come."""
         late = time.monotonic() - self._took_at > LATE_SECONDS + WAIT_SECONDS
         self._took_at = time.monotonic()
-        batch = self._buffer.batch(self._after, ROWS)
+        calm = self._took_at - self._crowded_at > CALM_SECONDS
+        batch = self._buffer.batch(self._after, BURST if calm else ROWS)
+        if batch.upto - batch.after >= ROWS:
+            self._crowded_at = self._took_at
         self._after = batch.upto
         if batch.empty:
             return b""

@@ -96,10 +96,13 @@ class _Looked:
 
 class Hearing:
     """Listens from start() until close(), or until nobody has watched for `linger` seconds; then it is `over`.
-    Thread-safe."""
+    Thread-safe. kept: events that each of its buffers holds."""
 
-    def __init__(self, cache: Cache, subscription: Subscription, linger: float = LINGER_SECONDS) -> None:
+    def __init__(
+        self, cache: Cache, subscription: Subscription, linger: float = LINGER_SECONDS, kept: int = KEPT
+    ) -> None:
         self.subscription = subscription
+        self._kept = kept
         self._cache = cache
         self._linger = linger
         self._sort = sorter(subscription, cache.target.db)
@@ -107,7 +110,7 @@ class Hearing:
         self._silent: dict[str, Silent] = {}
         self._again: dict[str, float] = {}
         self._lock = threading.Lock()
-        self._looks: dict[Sieve, _Looked] = {Sieve(): _Looked(Buffer(Sieve()))}
+        self._looks: dict[Sieve, _Looked] = {Sieve(): _Looked(Buffer(Sieve(), kept))}
         self._meter = Meter(time.monotonic())
         self._pool = ThreadPoolExecutor(1, "connecting")
         self._attempt: Future[Attempt] | None = None
@@ -173,7 +176,7 @@ class Hearing:
                         f"{MOST_SIEVES} different filters of these events are in use.",
                         "Use one of them, or close a page that has another.",
                     )
-                look = self._looks[key] = _Looked(Buffer(key))
+                look = self._looks[key] = _Looked(Buffer(key, self._kept))
                 kept = self._looks[Sieve()].buffer.kept()
                 look.buffer.add([one for one in kept if _passes(look.buffer, one)])
                 look.buffer.tell()
@@ -321,7 +324,7 @@ class Hearing:
                 takes = buffer.takes
                 passed = heard if buffer.sieve.open else [one for one in heard if takes(one[1], one[2])]
                 if passed:
-                    buffer.add([event(one, at, node) for one in passed[-KEPT:]], len(passed))
+                    buffer.add([event(one, at, node) for one in passed[-self._kept :]], len(passed))
 
     def _beat(self) -> None:
         for name, (ear, _) in [*self._ears.items()]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from dashboard.cache.events.event import KEPT_BYTES, Event
-from dashboard.cache.events.subscription import Kind, Subscription
+from dashboard.cache.events.subscription import PREFIXES, Kind, Subscription
 
 Heard: TypeAlias = tuple[Kind, bytes, bytes, bytes, bool]
 """(kind of source, channel, payload, pattern, whether it is about everything)."""
@@ -16,8 +16,10 @@ Heard: TypeAlias = tuple[Kind, bytes, bytes, bytes, bool]
 def sorter(subscription: Subscription, db: int) -> Callable[[Iterable[Sequence[Any]]], list[Heard]]:
     """A function that sorts what an Ear with this subscription took; db: the database's number.
 
-    An invalidation of several keys becomes one Heard for each of them.
+    An invalidation of several keys becomes one Heard for each of them. What a pattern of channels catches of this
+    database's keyspace notifications is sorted as such.
     """
+    of_events, of_keys = (b"%b%d__:" % (prefix, db) for prefix in (PREFIXES["event"], PREFIXES["key"]))
     kinds: dict[bytes, Kind] = {one.channel(db): one.kind for one in subscription.sources if one.kind != "tracking"}
 
     def sort(messages: Iterable[Sequence[Any]]) -> list[Heard]:
@@ -25,7 +27,10 @@ def sorter(subscription: Subscription, db: int) -> Callable[[Iterable[Sequence[A
         for message in messages:
             told = message[0]
             if told == b"pmessage":
-                found.append((kinds.get(message[1], "pattern"), message[2], message[3], message[1], False))
+                kind, channel = kinds.get(message[1], "pattern"), message[2]
+                if channel.startswith(b"__key"):
+                    kind = "event" if channel.startswith(of_events) else "key" if channel.startswith(of_keys) else kind
+                found.append((kind, channel, message[3], message[1], False))
             elif told == b"invalidate":
                 keys = message[1]
                 if keys is None:

@@ -123,8 +123,8 @@ def _of(sources: Iterable[Source]) -> Subscription | None:
 
 
 def from_pairs(pairs: Iterable[tuple[str, str]]) -> Subscription:
-    """The Subscription of a query string's pairs: several names of a kind are separated by white space (a space in a
-    name is written \\x20), and other kinds are passed over. Of `tracking`, `*` means all keys. Raises BadSubscription."""
+    """The Subscription of a query string's pairs. Names of a kind are separated by white space (a space in a name is
+    written \\x20), other kinds are passed over. Of `tracking`, `*` means all keys. Raises BadSubscription."""
     sources = []
     for kind, text in pairs:
         if kind not in KINDS:
