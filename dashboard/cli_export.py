@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 import stat
 import sys
-import threading
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import BinaryIO
 
 import click
@@ -22,6 +19,7 @@ from dashboard.cache.selection_words import in_words
 from dashboard.cache.walk import Budget
 from dashboard.cache.watch import Limits
 from dashboard.cli_cache import selected, selecting
+from dashboard.cli_ctrl_c import ctrl_c
 from dashboard.cli_desk import DONE, FAILED, Desk, opened
 from dashboard.cli_line import Line, in_a_line
 from dashboard.store import audit
@@ -114,7 +112,7 @@ def _export(desk: Desk, selection: Selection, file: BinaryIO, *, dump: bool, rea
         last: Part | None = None
         why, code = "", FAILED
         try:
-            with _ctrl_c() as stopped, closing(_parts(desk, selection, dump=dump)) as parts:
+            with ctrl_c() as stopped, closing(_parts(desk, selection, dump=dump)) as parts:
                 for last in parts:
                     file.write("".join(last.lines).encode())
                     if stopped.is_set():
@@ -130,23 +128,6 @@ def _export(desk: Desk, selection: Selection, file: BinaryIO, *, dump: bool, rea
         why = why or (why_not_whole(last) if last else "")
         if why:
             raise Incomplete(why, code)
-
-
-@contextmanager
-def _ctrl_c() -> Iterator[threading.Event]:
-    """Set by the first Ctrl-C, so that no line is left half written; a second one ends the program."""
-    stopped = threading.Event()
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        if stopped.is_set():
-            signal.default_int_handler(number, frame)
-        stopped.set()
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield stopped
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _parts(desk: Desk, selection: Selection, *, dump: bool) -> Generator[Part]:
