@@ -82,7 +82,7 @@ def _of_node(cache: Cache, node: Node, primary: str) -> NodeSettings:
         return NodeSettings(node.name, primary, {}, error.sentence)
     facts = info if isinstance(info, dict) else {}
     problem = next((translate(one, cache.name).sentence for one in told if isinstance(one, Exception)), "")
-    values = {name: value for one in told if not isinstance(one, Exception) for name, value in _pairs(one)}
+    values = {name: value for one in told if not isinstance(one, Exception) for name, value in pairs(one)}
     if not values:
         names = {"maxmemory": "maxmemory", "maxmemory_policy": "maxmemory-policy"}
         values = {name: str(facts[field]) for field, name in names.items() if field in facts}
@@ -143,7 +143,7 @@ def rewrite(cache: Cache, node: Node) -> str:
 
 def _values(cache: Cache, node: Node, names: Iterable[str]) -> dict[str, str]:
     replies = cache.pipeline(node, [("CONFIG", "GET", name) for name in names])
-    return {name: value for reply in replies for name, value in _pairs(checked(reply, cache.name))}
+    return {name: value for reply in replies for name, value in pairs(checked(reply, cache.name))}
 
 
 def _takes_one_only(reply: Exception) -> bool:
@@ -200,8 +200,8 @@ def same(name: str, one: str, other: str | None) -> bool:
     return one == other
 
 
-def _pairs(reply: Any) -> Sequence[tuple[str, str]]:
-    """CONFIG GET's reply, which redis-py makes a dict of, and leaves as a list in a cluster's pipeline."""
+def pairs(reply: Any) -> Sequence[tuple[str, str]]:
+    """(name, value) of CONFIG GET's reply: redis-py makes a dict of it, and leaves a list in a cluster's pipeline."""
     if isinstance(reply, Mapping):
         items = list(reply.items())
     elif isinstance(reply, list | tuple):

@@ -32,6 +32,7 @@ RESOURCES = (
     "persistences",
     "trials",
     "notifications",
+    "listeners",
     "invalidations",
     "undos",
     "removals",
