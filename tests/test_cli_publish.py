@@ -120,7 +120,7 @@ def test_it_is_in_the_audit_trail_without_the_message(listener: Application) -> 
         (entry,) = audit.search(store, Filters())
     assert entry.actor.startswith("cli:")
     assert (entry.action, entry.reason, entry.status) == ("message.publish", "ticket 4711", "done")
-    assert entry.subject.startswith("invalidate: raw text, ")
+    assert entry.subject.startswith("raw text to invalidate, ")
     assert entry.after["receivers"] == 1
     assert "secret" not in repr(entry)
 

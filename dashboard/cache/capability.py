@@ -75,6 +75,7 @@ def _questions(key: bytes) -> dict[str, tuple[object, ...]]:
         "DUMP": ("DUMP", key),
         "RESTORE": ("RESTORE", key, "0", "this is no dump"),
         "PUBLISH": ("PUBLISH", key, ""),
+        "SPUBLISH": ("SPUBLISH", key, ""),
         "PERSIST": ("PERSIST", key),
         "EVAL": ("EVAL", "return 1", "0"),
         "EVAL_RO": ("EVAL_RO", "return 1", "0"),

@@ -8,11 +8,11 @@ of a cluster's. https://valkey.io/commands/publish/, https://valkey.io/commands/
 from __future__ import annotations
 
 import select
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from dashboard.cache.acknowledging import MOST_KEPT, Ack, Acknowledging, Counted, Silent
 from dashboard.cache.audience import Audience, audience
@@ -28,6 +28,7 @@ from dashboard.cache.sending import send
 LONGEST = 30.0
 """Seconds for which acknowledgements are waited for."""
 SNAPSHOT_SECONDS = 0.25
+WAKE_SECONDS = 0.05
 
 MAYBE = "The message may have been published all the same."
 UNANSWERABLE = "This message cannot be acknowledged: it is no JSON object that names itself."
@@ -71,22 +72,53 @@ def publish(cache: Cache, draft: Draft, seconds: float) -> Iterator[Publication]
     asked, notes = 0.0 < seconds <= LONGEST, list[str]()
     before, clients = _before(cache, draft, notes)
     prepared = draft.prepared(cache.name, asks=asked)
+    node = cache.node_of(draft.channel) if draft.sharded else _answering(cache, before)
     with ExitStack() as stack:
-        node = cache.node_of(draft.channel) if draft.sharded else _answering(cache, before)
         ear = _listening(cache, node, prepared, notes) if prepared.reply else None
-        if ear is not None:
-            stack.enter_context(closing(ear))
-        elif asked:
+        if asked and ear is None:
             notes += [] if prepared.reply else [UNANSWERABLE]
             prepared = draft.prepared(cache.name, asks=False)
-        sent_at = time.monotonic()
-        receivers = _sent(cache, node, draft, prepared)
-        partial = not draft.sharded and len(cache.primaries()) > 1
-        expected = 0 if partial else receivers - before.own
-        waiting = _Waiting(ear, sent_at, seconds if ear else 0.0, Acknowledging(prepared.id, clients), expected)
-        for progress in waiting.rounds(notes):
-            sent = Publication(progress, prepared.id, node.name, receivers, partial, len(prepared.payload), before)
-            yield _with_heard(sent, waiting.heard, notes)
+        listener = _Listener(ear, Acknowledging(prepared.id, clients)) if ear else None
+        if listener is not None:
+            stack.callback(listener.close)
+        sent = _published(cache, node, draft, prepared, before, listener)
+        yield from _awaited(replace(sent, notes=tuple(notes)), listener, seconds)
+
+
+def _published(
+    cache: Cache, node: Node, draft: Draft, prepared: Prepared, before: Audience, listener: _Listener | None
+) -> Publication:
+    if listener is not None:
+        listener.sent_at = time.monotonic()
+    try:
+        receivers = send(cache, node, draft.channel, prepared.payload, sharded=draft.sharded)
+    except (TimedOut, Unreachable) as error:
+        raise type(error)(error.sentence, MAYBE) from error
+    partial = not draft.sharded and len(cache.primaries()) > 1
+    return Publication(Progress(), prepared.id, node.name, receivers, partial, len(prepared.payload), before)
+
+
+def _awaited(sent: Publication, listener: _Listener | None, seconds: float) -> Iterator[Publication]:
+    """The message as it was sent, and what has been heard since, until all have acknowledged or the time is over."""
+    if listener is None:
+        yield replace(sent, progress=Progress(ended=True, unit="seconds"))
+        return
+    expected = 0 if sent.partial else sent.receivers - sent.before.own
+    told_at, over = 0.0, False
+    while not over:
+        elapsed = time.monotonic() - listener.sent_at
+        over = elapsed >= seconds or listener.complete(expected) or listener.error is not None
+        if over or elapsed - told_at >= SNAPSHOT_SECONDS:
+            told_at = elapsed
+            yield replace(listener.seen(sent), progress=_progress(min(elapsed, seconds), seconds, ended=over))
+        time.sleep(0.0 if over else WAKE_SECONDS)
+    if listener.error is not None:
+        lost = f"Later acknowledgements were not heard: {listener.error.sentence}"
+        yield replace(listener.seen(sent), progress=_progress(elapsed, seconds, ended=True), notes=(*sent.notes, lost))
+
+
+def _progress(elapsed: float, seconds: float, *, ended: bool) -> Progress:
+    return Progress(round(elapsed), round(seconds), elapsed, ended=ended, unit="seconds")
 
 
 def _before(cache: Cache, draft: Draft, notes: list[str]) -> tuple[Audience, tuple[Client, ...]]:
@@ -115,64 +147,62 @@ def _listening(cache: Cache, node: Node, prepared: Prepared, notes: list[str]) -
         return None
 
 
-def _sent(cache: Cache, node: Node, draft: Draft, prepared: Prepared) -> int:
-    try:
-        return send(cache, node, draft.channel, prepared.payload, sharded=draft.sharded)
-    except (TimedOut, Unreachable) as error:
-        raise type(error)(error.sentence, MAYBE) from error
+class _Listener:
+    """Takes acknowledgements in a thread of its own, so that each is timed when it comes, whatever is done meanwhile.
 
+    sent_at: when the message was sent, by time.monotonic().
+    """
 
-@dataclass
-class _Waiting:
-    """Listens until all have acknowledged, and `expected` at least, or until `seconds` after the message was sent."""
+    def __init__(self, ear: Ear, heard: Acknowledging) -> None:
+        self.sent_at = time.monotonic()
+        self.error: CacheError | None = None
+        self._ear = ear
+        self._heard = heard
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="acknowledgements", daemon=True)
+        self._thread.start()
 
-    ear: Ear | None
-    sent_at: float
-    seconds: float
-    heard: Acknowledging
-    expected: int
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._ear.close()
 
-    def rounds(self, notes: list[str]) -> Iterator[Progress]:
-        """How far it is, several times a second, and at the end."""
-        if self.ear is not None:
-            try:
-                yield from self._listen(self.ear)
-            except CacheError as error:
-                notes.append(f"Later acknowledgements were not heard: {error.sentence}")
-        yield self._progress(ended=True)
+    def seen(self, sent: Publication) -> Publication:
+        """With what has been heard by now."""
+        with self._lock:
+            return _with_heard(sent, self._heard)
 
-    def _listen(self, ear: Ear) -> Iterator[Progress]:
-        poll = select.poll()
-        poll.register(ear.fileno(), select.POLLIN)
-        told_at = -SNAPSHOT_SECONDS
-        while (left := self.sent_at + self.seconds - time.monotonic()) > 0:
-            if time.monotonic() - told_at >= SNAPSHOT_SECONDS:
-                told_at = time.monotonic()
-                yield self._progress(ended=False)
-            poll.poll(min(left, SNAPSHOT_SECONDS) * 1000)
-            self._take(ear.take())
-            if self.heard.complete and self.heard.counted.acks >= self.expected:
-                return
-            ear.ping()
-        self._take(ear.take())
+    def complete(self, expected: int) -> bool:
+        """Whether all have acknowledged, and so many at least."""
+        with self._lock:
+            return self._heard.complete and self._heard.counted.acks >= expected
 
-    def _take(self, messages: list[list[Any]]) -> None:
+    def _run(self) -> None:
+        try:
+            poll = select.poll()
+            poll.register(self._ear.fileno(), select.POLLIN)
+            while not self._stop.is_set():
+                poll.poll(WAKE_SECONDS * 1000)
+                self._take()
+                self._ear.ping()
+        except CacheError as error:
+            self.error = error
+
+    def _take(self) -> None:
+        messages = self._ear.take()
         latency = 1000 * (time.monotonic() - self.sent_at)
-        for message in messages:
-            self.heard.take(message[-1], latency)
-
-    def _progress(self, *, ended: bool) -> Progress:
-        elapsed = min(max(time.monotonic() - self.sent_at, 0.0), self.seconds)
-        return Progress(round(elapsed), round(self.seconds), elapsed, ended=ended, unit="seconds")
+        with self._lock:
+            for message in messages:
+                self._heard.take(message[-1], latency)
 
 
-def _with_heard(sent: Publication, heard: Acknowledging, notes: list[str]) -> Publication:
-    silent = heard.silent() if sent.id else []
+def _with_heard(sent: Publication, heard: Acknowledging) -> Publication:
+    silent = heard.silent()
     return replace(
         sent,
         acks=tuple(heard.acks),
         counted=heard.counted,
         silent=tuple(silent[:MOST_KEPT]),
-        silent_count=len(silent) if sent.id and sent.before.clients is not None else None,
-        notes=tuple(notes),
+        silent_count=None if sent.before.clients is None else len(silent),
     )

@@ -21,6 +21,15 @@ def received(seen: Publication) -> str:
     return f"{number_of(seen.receivers, 'receiver')}{where}." if seen.receivers else f"Nobody received it{where}."
 
 
+def received_note(seen: Publication) -> str:
+    """What the number of receivers leaves out, "" where nothing."""
+    if not seen.partial:
+        return ""
+    counted = seen.before.subscribers
+    told = "" if counted is None else f" {_have(counted)} subscribed to the channel, over all nodes."
+    return f"In a cluster PUBLISH counts the receivers of the node it is sent to, here {seen.node}.{told}"
+
+
 def acknowledged(seen: Publication) -> str:
     """ "" where nobody was asked."""
     if not seen.id:
@@ -52,34 +61,31 @@ def came_besides(seen: Publication) -> Iterator[str]:
 def audience_lines(before: Audience) -> Iterator[str]:
     """Who could hear it, as far as that is known."""
     if before.sharded:
-        yield from _sharded(before)
-        return
+        if before.subscribers is not None and before.nodes:
+            owner = before.nodes[0].node
+            yield f"{_have(before.subscribers)} subscribed to this channel on {owner}, which owns its slot."
+    else:
+        yield from _plain(before)
+    if before.own:
+        counted = number_of(before.own, "connection")
+        verb = "is" if before.own == 1 else "are"
+        yield f"{counted} of Cachedeck {verb} subscribed to something too: a console counts as a receiver."
+
+
+def _plain(before: Audience) -> Iterator[str]:
     subscribers, patterns = before.subscribers, before.patterns
     where = f" on {len(before.nodes)} primaries" if len(before.nodes) > 1 else ""
     if subscribers is not None:
-        have = "has" if subscribers == 1 else "have"
-        yield f"{number_of(subscribers, 'client')} {have} subscribed to this channel{where}."
+        yield f"{_have(subscribers)} subscribed to this channel{where}."
     if patterns:
-        yield (
-            f"{number_of(patterns, 'pattern')} {'is' if patterns == 1 else 'are'} subscribed to{where}; whether one "
-            f"matches this channel, no server tells."
-        )
+        are = "is" if patterns == 1 else "are"
+        counted = number_of(patterns, "pattern")
+        yield f"{counted} {are} subscribed to{where}; whether one matches this channel, no server tells."
     elif patterns == 0:
         yield "No pattern is subscribed to."
-    yield from _own(before)
 
 
-def _sharded(before: Audience) -> Iterator[str]:
-    if before.subscribers is not None:
-        node = before.nodes[0].node if before.nodes else ""
-        verb = "has" if before.subscribers == 1 else "have"
-        counted = number_of(before.subscribers, "client")
-        yield f"{counted} {verb} subscribed to this channel on {node}, which owns its slot."
-    yield from _own(before)
-
-
-def _own(before: Audience) -> Iterator[str]:
-    if before.own:
-        verb = "is" if before.own == 1 else "are"
-        counted = number_of(before.own, "connection")
-        yield f"{counted} of Cachedeck {verb} subscribed to something too: a console counts as a receiver."
+def _have(clients: int) -> str:
+    if not clients:
+        return "No client has"
+    return f"{number_of(clients, 'client')} {'has' if clients == 1 else 'have'}"

@@ -46,11 +46,11 @@ def _start(_work: Work, _given: Arguments) -> Iterator[Publication]:
 
 
 def _subject(given: Arguments) -> str:
-    """`invalidate: the key api:user:1, 61 B, SHA-256 0123456789abcdef`"""
+    """`the key api:user:1 to invalidate, 61 B, SHA-256 0123456789abcdef`"""
     channel = str(given.get("channel", ""))
     shown = channel if len(channel) <= CHANNEL_SHOWN else f"{channel[: CHANNEL_SHOWN - 1]}…"
-    of_slot = " (sharded)" if given.get("sharded") is True else ""
-    about = f"{shown}{of_slot}: {given.get('what', 'a message')}"
+    kind = "the sharded channel " if given.get("sharded") is True else ""
+    about = f"{given.get('what', 'something')} to {kind}{shown}"
     length = given.get("bytes")
     return about if not isinstance(length, int) else f"{about}, {size(length)}, SHA-256 {given.get('sha256', '')}"
 

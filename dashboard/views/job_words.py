@@ -10,7 +10,8 @@ from typing import Any
 from flask import current_app, url_for
 
 from dashboard.cache.progress import Progress
-from dashboard.jobs import invalidation_job, stampede_watch_job
+from dashboard.cache.wording import number_of
+from dashboard.jobs import invalidation_job, publish_job, stampede_watch_job
 from dashboard.jobs.kind import Kind
 from dashboard.jobs.kinds import KINDS
 from dashboard.jobs.results import counts, progress
@@ -31,6 +32,7 @@ RESULTS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "saving": (("savings.show", "Result"),),
     "eviction_trace": (("eviction_traces.show", "Regret"),),
     "stampede_watch": (("stampedes.show", "Stampedes"),),
+    publish_job.NAME: (("messages.show", "Who received it"),),
     invalidation_job.PLAN: (("invalidations.show", "What it would do"),),
     invalidation_job.RUN: (("invalidations.show", "What it did"),),
     invalidation_job.UNDO: (("invalidations.show", "What came back"),),
@@ -141,10 +143,8 @@ def _reached(job: Job, seen: Progress | None) -> str:
     if seen is None or not (seen.examined or seen.ended):
         return "" if job.state == "finished" else "Nothing was examined."
     counted, took = counts(job), duration(seen.elapsed)
-    if job.kind == stampede_watch_job.NAME:
-        return f"{number(counted.get('alerts', 0))} alerts from {number(counted.get('misses', 0))} misses in {took}."
     if seen.unit == "seconds":
-        return f"{number(counted.get('evictions', 0))} evictions heard of in {took}."
+        return _listened(job, counted, took)
     if job.kind in (PLAN, RETIME) and {"changed", "found"} <= counted.keys():
         return _retimed(job, seen, counted)
     if job.kind in INVALIDATING and counted:
@@ -154,6 +154,21 @@ def _reached(job: Job, seen: Progress | None) -> str:
             return f"{_keys(counted['keys'])} counted in {took}."
         return f"All {_keys(counted.get('keys', seen.examined))} in {took}."
     return f"{_examined(seen)} in {took}."
+
+
+def _listened(job: Job, counted: Mapping[str, int], took: str) -> str:
+    """What was heard in the time for which a job has listened."""
+    if job.kind == publish_job.NAME:
+        return _published(counted)
+    if job.kind == stampede_watch_job.NAME:
+        return f"{number(counted.get('alerts', 0))} alerts from {number(counted.get('misses', 0))} misses in {took}."
+    return f"{number(counted.get('evictions', 0))} evictions heard of in {took}."
+
+
+def _published(counted: Mapping[str, int]) -> str:
+    """`3 receivers, 2 acknowledgements.`; whether anybody was asked for one, the counts tell."""
+    acks = f", {number_of(counted['acks'], 'acknowledgement')}" if "acks" in counted else ""
+    return f"{number_of(counted.get('receivers', 0), 'receiver')}{acks}."
 
 
 def _retimed(job: Job, seen: Progress, counted: Mapping[str, int]) -> str:

@@ -34,6 +34,7 @@ RULES = {
     "DUMP": "-dump",
     "RESTORE": "-restore",
     "PUBLISH": "-publish",
+    "SPUBLISH": "-spublish",
     "PERSIST": "-persist",
     "EVAL": "-eval",
     "EVAL_RO": "-eval_ro",
