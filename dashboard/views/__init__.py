@@ -39,6 +39,7 @@ RESOURCES = (
     "schedules",
     "events",
     "event_stream",
+    "event_exports",
     "messages",
     "ttl_rules",
     "jobs",

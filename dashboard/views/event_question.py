@@ -9,6 +9,7 @@ from flask import current_app, request
 from dashboard.cache.events.sieve import Sieve, sieve_of
 from dashboard.cache.events.subscription import KINDS, Kind, Subscription, from_pairs
 from dashboard.views.event_drawing import Drawing
+from dashboard.views.event_rows import KIND_WORDS
 
 _DRAWING = "cachedeck_drawing"
 
@@ -36,6 +37,15 @@ def asked() -> Question:
 def names(subscription: Subscription | None, kind: Kind) -> list[str]:
     """Those of one kind, as they are typed."""
     return [one.printable for one in subscription.sources if one.kind == kind] if subscription else []
+
+
+def in_words(subscription: Subscription | None) -> str:
+    """What is listened to, in a few words."""
+    if subscription is None:
+        return ""
+    parts = [f"{KIND_WORDS[one.kind]} {one.printable}" for one in subscription.sources[:3]]
+    more = len(subscription.sources) - len(parts)
+    return ", ".join(parts) + (f" and {more} more" if more else "")
 
 
 def drawing() -> Drawing:

@@ -18,8 +18,8 @@ from dashboard.store.operators import Role
 from dashboard.views.access import current_cache, requires
 from dashboard.views.deck import deck
 from dashboard.views.event_position import Position
-from dashboard.views.event_question import Question, asked, names
-from dashboard.views.event_rows import KIND_WORDS, rows
+from dashboard.views.event_question import Question, asked, in_words, names
+from dashboard.views.event_rows import rows
 from dashboard.views.event_standing import shown
 from dashboard.views.render import of_cache_error, page
 
@@ -96,7 +96,7 @@ def _page(question: Question, begun: dict[str, Any], error: str = "", status: in
         question=question,
         query=query,
         error=error,
-        words=_words(question.subscription),
+        words=in_words(question.subscription),
         **{"meter": None, "rows": [], "stream": "", "problem": None, "off": "", **begun},
     )
 
@@ -130,12 +130,3 @@ def _off(subscription: Subscription) -> str:
     except CacheError:
         return ""
     return missing_flags(told, subscription) if told else ""
-
-
-def _words(subscription: Subscription | None) -> str:
-    """What is listened to, in a few words."""
-    if subscription is None:
-        return ""
-    parts = [f"{KIND_WORDS[one.kind]} {one.printable}" for one in subscription.sources[:3]]
-    more = len(subscription.sources) - len(parts)
-    return ", ".join(parts) + (f" and {more} more" if more else "")

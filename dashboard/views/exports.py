@@ -70,7 +70,7 @@ def create(cache: str) -> ResponseReturnValue:
     # The attempt is written down, and the cache has answered, before anything is promised to the browser.
     first = next(lines)
     response = Response(_Sent(first, lines), mimetype="application/x-ndjson")
-    response.headers["Content-Disposition"] = f'attachment; filename="cachedeck-{_file_name(cache)}.jsonl"'
+    response.headers["Content-Disposition"] = f'attachment; filename="cachedeck-{file_name(cache)}.jsonl"'
     return response
 
 
@@ -168,6 +168,6 @@ class _Sent:
         self._rest.close()
 
 
-def _file_name(cache: str) -> str:
+def file_name(cache: str) -> str:
     """Of ASCII letters, digits and a few signs, for a header."""
     return "".join(sign if sign.isascii() and (sign.isalnum() or sign in "-_.") else "_" for sign in cache)
