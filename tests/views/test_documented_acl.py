@@ -20,6 +20,8 @@ from dashboard.cache.export import Options, export
 from dashboard.cache.invalidation_mode import Now, Stale
 from dashboard.cache.invalidation_task import Task, Tell
 from dashboard.cache.keyevents import FLAGS, SETTING, KeyEvents
+from dashboard.cache.message_draft import Draft
+from dashboard.cache.publishing import publish
 from dashboard.cache.search import search
 from dashboard.cache.selection import Selection
 from dashboard.cache.target import parse_target, parse_targets
@@ -46,6 +48,8 @@ USED_ALSO = (
     "DUMP",
     "RESTORE",
     "PUBLISH",
+    "SPUBLISH",
+    "SUBSCRIBE",
 )
 REFUSED = (
     "KEYS *",
@@ -53,9 +57,8 @@ REFUSED = (
     "FLUSHALL",
     "CLIENT KILL ID 1",
     "CLIENT PAUSE 1",
-    "CLIENT LIST",
     "CONFIG SET maxmemory 0",
-    "SUBSCRIBE a",
+    "PUBSUB CHANNELS",
     "MIGRATE h 1 k 0 1",
     "SET a b",
     "SHUTDOWN NOSAVE",
@@ -161,6 +164,14 @@ def test_it_allows_to_invalidate_to_tell_it_and_to_take_it_back(
         job, undone = invalidating.undo_now(found.store, found.settings, cache, made.number, caller)
         assert undone is not None
         assert (job.state, getattr(undone, changed), undone.refused) == ("finished", 2, {})
+
+
+@pytest.mark.parametrize("sharded", [False, True])
+def test_it_allows_to_publish_and_to_hear_who_acknowledges(cache: Cache, sharded: bool) -> None:
+    *_, last = publish(cache, Draft(b"invalidate", "keys", keys=(b"text",), sharded=sharded), 0.2)
+    assert (last.notes, last.before.problems) == ((), ())
+    assert last.before.subscribers is not None
+    assert last.silent_count is not None
 
 
 def test_the_sampler_and_the_overview_work(url: str, settings: Settings, make_app: Callable[[Settings], Flask]) -> None:
