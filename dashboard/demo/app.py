@@ -10,6 +10,8 @@ from werkzeug.exceptions import HTTPException, ServiceUnavailable, TooManyReques
 
 from dashboard.demo import reads, writes
 from dashboard.demo.build import ensure_database
+from dashboard.demo.copies import Copies
+from dashboard.demo.invalidations import Invalidations
 from dashboard.demo.making import Size
 from dashboard.demo.parts import EXTENSION, Parts, parts
 from dashboard.demo.patterns.cache_aside import CacheAside
@@ -28,7 +30,8 @@ def create_demo_app(database: Path, cache_url: str, *, jitter: float = 0.0, size
     used, BadCacheUrl for another kind of URL. `close_demo_app` releases what it opened.
     """
     ensure_database(database, size)
-    remote, lifetimes = Remote(cache_url), Lifetimes(jitter)
+    remote, lifetimes, copies = Remote(cache_url), Lifetimes(jitter), Copies()
+    invalidations = Invalidations(cache_url, remote, copies)
     app = Flask("demo-shop", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
     app.extensions[EXTENSION] = Parts(
@@ -37,7 +40,10 @@ def create_demo_app(database: Path, cache_url: str, *, jitter: float = 0.0, size
         pattern=CacheAside(remote),
         visits=Visits(remote, lifetimes),
         lifetimes=lifetimes,
+        copies=copies,
+        invalidations=invalidations,
     )
+    invalidations.start()
     app.register_blueprint(reads.blueprint)
     app.register_blueprint(writes.blueprint)
     app.before_request(_arrive)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from flask import current_app
 
+from dashboard.demo.copies import Copies
+from dashboard.demo.invalidations import Invalidations
 from dashboard.demo.patterns import Pattern
 from dashboard.demo.remote import Remote
 from dashboard.demo.shop import Shop
@@ -24,8 +26,11 @@ class Parts:
     pattern: Pattern
     visits: Visits
     lifetimes: Lifetimes
+    copies: Copies
+    invalidations: Invalidations
 
     def close(self) -> None:
+        self.invalidations.close()
         self.shop.close()
         self.remote.close()
 

@@ -19,6 +19,7 @@ from redis.retry import Retry
 
 TIMEOUT_SECONDS = 0.25
 REST_SECONDS = 1.0
+NAME = "demo-shop"  # of its connections, as the cache lists them
 
 T = TypeVar("T")
 log = logging.getLogger("dashboard.demo")
@@ -53,7 +54,7 @@ class Remote:
                 socket_timeout=TIMEOUT_SECONDS,
                 socket_connect_timeout=TIMEOUT_SECONDS,
                 retry=Retry(NoBackoff(), 0),
-                client_name="demo-shop",
+                client_name=NAME,
             )
         except ValueError:
             raise BadCacheUrl("the cache's URL must be redis://, rediss:// or unix://") from None

@@ -1,4 +1,4 @@
-"""PUT and POST: change the row first, then forget the keys that showed it."""
+"""PUT and POST: change the row first, then forget the keys that showed it, and tell other processes of the shop."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ def _changed(found: bool, *keys: str) -> Response:
     if not found:
         raise NotFound("no such thing in this shop")
     # Where the cache cannot be told, a stale answer is possible until the TTL ends: say so.
-    return jsonify(changed=True, invalidated=parts().pattern.invalidate(keys))
+    invalidated = parts().pattern.invalidate(keys)
+    parts().invalidations.tell(keys)
+    return jsonify(changed=True, invalidated=invalidated)
 
 
 def _session() -> str:
