@@ -1,7 +1,7 @@
 """Looks at who listens to a cache, shared by all who watch the page: a long CLIENT LIST costs its servers something.
 
-Between two looks at a cache there is at least a hundred times what one takes, so that they have a hundredth of the
-servers' time at most, however many pages are open.
+Between two looks at a cache there is a hundred times of what one is reckoned to take, so that they have a hundredth of
+the servers' time at most, however many pages are open.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dashboard.views.kept_looks import KeptLooks
 
 LEAST_SECONDS = 2.0
 TIMES = 100.0
-"""So many times as long as a look takes, it serves."""
+"""So many times as long as a look takes of a server's time, it serves."""
 
 _EXTENSION = "cachedeck_listeners"
 
@@ -58,7 +58,6 @@ class Looks:
 
 def look_at(cache: Cache, last: Seen | None, *, replicas: bool) -> Seen:
     """Ask every node. last: the look before, which says who was above the limit then. Raises CacheError."""
-    begun = time.monotonic()
     found, channels = listening(cache, replicas=replicas), channels_of(cache)
     now = time.monotonic()
     clients, since = list[Listener](), dict[Who, float]()
@@ -70,7 +69,9 @@ def look_at(cache: Cache, last: Seen | None, *, replicas: bool) -> Seen:
             if one.over is not None:
                 since[who] = first
             clients.append(one)
-    return Seen(found, channels, tuple(ranked(clients)), since, max(LEAST_SECONDS, TIMES * (now - begun)))
+    return Seen(
+        found, channels, tuple(ranked(clients)), since, max(LEAST_SECONDS, TIMES * (found.busy + channels.busy))
+    )
 
 
 def looks() -> Looks:

@@ -11,7 +11,9 @@ import redis
 from tests.programs import wait_until
 from tests.servers import HOST, PATIENCE_SECONDS, Server
 
-MEGABYTE = b"x" * 1024 * 1024
+PAYLOAD = b"x" * 8192
+"""Larger ones Valkey 9 does not copy into a client's buffer, and does not count."""
+AT_ONCE = 64
 
 
 class Raw:
@@ -57,7 +59,10 @@ def swamped(server: Server, channel: str, least: int) -> int:
         def enough() -> bool:
             if waiting() >= least:
                 return True
-            client.publish(channel, MEGABYTE)
+            pipe = client.pipeline(transaction=False)
+            for _ in range(AT_ONCE):
+                pipe.publish(channel, PAYLOAD)
+            pipe.execute()
             return False
 
         wait_until(enough, "the buffer of the subscriber grew")

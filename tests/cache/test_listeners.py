@@ -65,8 +65,13 @@ def test_a_target_of_invalidations_that_is_gone_is_seen(shop: Cache, valkey: Ser
         assert "R" in found.flags
 
 
-def test_nobody_is_asked_for_more_than_so_many(shop: Cache, valkey: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listeners, "MOST_CLIENTS", 2)
+@pytest.mark.parametrize("filters", [True, False])
+def test_no_list_of_more_than_so_many_is_asked_for(
+    filters: bool, shop: Cache, valkey: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listeners, "MOST_CLIENTS", 0)
+    if not filters:
+        monkeypatch.setattr(listeners, "FILTERS", ("", ()))
     with (
         raw(valkey, "app:a", ("HELLO", "3"), ("CLIENT", "TRACKING", "ON")),
         raw(valkey, "app:b"),
@@ -76,7 +81,19 @@ def test_nobody_is_asked_for_more_than_so_many(shop: Cache, valkey: Server, monk
         assert not [one for one in node.clients if "t" in one.flags]
         assert node.tracking == 1
         assert not node.listed
-        assert "more than 2 clients, some of which track keys" in node.problems[0]
+        assert "they are counted, not listed" in node.problems[-1]
+
+
+def test_a_server_that_cannot_filter_tells_the_same(
+    shop: Cache, valkey: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with raw(valkey, "app:tracks", ("HELLO", "3"), ("CLIENT", "TRACKING", "ON")), raw(valkey, "app:plain"):
+        (filtered,) = listening(shop).nodes
+        monkeypatch.setattr(listeners, "FILTERS", ("", ()))
+        (all_of_them,) = listening(shop).nodes
+        for node in (filtered, all_of_them):
+            assert [one.name for one in node.clients if one.name.startswith("app:")] == ["app:tracks"]
+        assert all_of_them.busy > filtered.busy > 0
 
 
 def test_what_is_denied_is_said_and_info_tells_the_rest(valkey: Server) -> None:
