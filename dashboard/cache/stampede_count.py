@@ -37,14 +37,15 @@ MOST_COUNTED = 2_000
 MOST_NAMESPACES = 1_000
 MOST_ALERTS = 200
 LISTED = 50
-SILENCE_SECONDS = 10.0
-"""A key without a miss for so long begins a new episode with the next."""
+QUIET_SECONDS = 3.0
+"""A key without a miss for so long, or for as long as refills take in its namespace, begins a new episode with the
+next one."""
 ABSENT_SECONDS = 10.0
 """Missed for so long and never filled, a key is taken for one that never is."""
 LEAST_ABSENT = 10
 SOON_SECONDS = 1.0
-"""So long a refill may take at least before misses are said to come too slowly for a stampede, and so long one is
-waited for before a stampede is told that still goes on."""
+"""Misses must come within the time that a refill takes in their namespace, or within so long where that is less or not
+known. And so long a lock or a refill is waited for, before a stampede is told that still goes on."""
 LEAST_GRACE, MOST_GRACE = 0.05, 10.0
 TOGETHER_SECONDS = 2.0
 
@@ -97,17 +98,16 @@ class StampedeCount:
             record = self._followed(name, key, at, node, record)
         else:
             self._keys.move_to_end(name)
-            if at - record.last > SILENCE_SECONDS:
+            if at - record.last > max(QUIET_SECONDS, record.within):
                 record.begin_anew(at)
-        record.misses += 1
-        record.unfilled += 1
-        record.last = at
+        peak = record.peak
+        record.missed(at)
         self._counted.add(name)
         dropped = self._namespaces.add(record.namespace)
         if dropped is not None:
             self._of_namespace.pop(dropped, None)
-        if record.misses == self._threshold and record.cause:
-            self._look_at(record, max(at, record.began + SOON_SECONDS))
+        if peak < self._threshold <= record.peak and record.cause:
+            self._look_at(record, at + SOON_SECONDS)
 
     def gone(self, cause: Cause, key: bytes, at: float) -> None:
         """A key was removed."""
@@ -147,9 +147,9 @@ class StampedeCount:
                 continue
             if record.filled >= 0:
                 self._close(record)
-            elif self._dense(record) and not self._lock_of(record):
+            elif not self._lock_of(record):
                 self._tell(record, "")
-                if now - record.last <= SILENCE_SECONDS:
+                if now - record.last <= max(QUIET_SECONDS, record.within):
                     self._look_at(record, now + SOON_SECONDS)
 
     def lost(self, now: float, node: str) -> None:
@@ -184,13 +184,16 @@ class StampedeCount:
         """A new record; `before`: that of an episode which is over, as the key was filled and is gone again."""
         if before is not None:
             self._close(before)
-        record = Followed(name, namespace_of(key, self._separator), node, at, self._gone.pop(name, ""))
+        namespace = namespace_of(key, self._separator)
+        times = self._of_namespace.get(namespace)
+        within = max(times.slow() if times else 0.0, SOON_SECONDS)
+        record = Followed(name, namespace, node, at, self._gone.pop(name, ""), within)
         self._keys[name] = record
         if len(self._keys) > self._most_keys:
             _, oldest = self._keys.popitem(last=False)
             if oldest.filled >= 0:
                 self._close(oldest)
-            elif oldest.misses > 1 and at - oldest.last < SILENCE_SECONDS:
+            elif oldest.misses > 1 and at - oldest.last < QUIET_SECONDS:
                 self.given_up += 1
             oldest.closed = True
         return record
@@ -218,21 +221,13 @@ class StampedeCount:
         record.closed = True
         if self._keys.get(record.name) is record:
             del self._keys[record.name]
-        if not record.told and not (record.misses >= self._threshold and self._dense(record)):
+        if not record.told and record.peak < self._threshold:
             return
         lock = self._lock_of(record)
         if lock and not record.told and record.refills - 1 < REDUNDANT:
             self.held += 1
         else:
             self._tell(record, lock)
-
-    def _dense(self, record: Followed) -> bool:
-        """Whether as many misses as an alert needs came within the time that a refill takes in this namespace."""
-        took = record.took
-        times = self._of_namespace.get(record.namespace)
-        usual = times.quantile(0.99) if times and times.number > 1 else None
-        within = max(usual or 0.0, SOON_SECONDS)
-        return record.misses * min(within / took, 1.0) >= self._threshold if took > 0 else True
 
     def _lock_of(self, record: Followed) -> str:
         found = self._locks.of(record.name, record.began) if isinstance(record.name, bytes) else None

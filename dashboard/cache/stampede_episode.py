@@ -34,11 +34,16 @@ def shown(name: KeyName) -> Name:
 class Followed:
     """A key that was missed: its episode, and since when it was not filled (`first`, `unfilled` misses).
 
-    filled: when, -1.0 before. fresh: the event "new" of a write was seen, its other one was not yet. removed: gone
-    again after its refill. closed: it is followed no more. told: there is an alert of this episode.
+    within: seconds in which so many misses as an alert needs must come. peak: misses in the busiest stretch of that
+    length (or half of it: they are counted by halves). filled: when, -1.0 before. fresh: the event "new" of a write was
+    seen, its other one was not yet. removed: gone again after its refill. closed: it is followed no more. told: there
+    is an alert of this episode.
     """
 
     __slots__ = (
+        "_before",
+        "_half",
+        "_here",
         "began",
         "cause",
         "closed",
@@ -50,27 +55,38 @@ class Followed:
         "name",
         "namespace",
         "node",
+        "peak",
         "refills",
         "removed",
         "told",
         "unfilled",
+        "within",
     )
 
-    def __init__(self, name: KeyName, namespace: bytes, node: str, at: float, cause: Cause) -> None:
+    def __init__(self, name: KeyName, namespace: bytes, node: str, at: float, cause: Cause, within: float) -> None:
         self.name, self.namespace, self.node, self.cause = name, namespace, node, cause
         self.first = self.began = self.last = at
-        self.misses = self.unfilled = self.refills = 0
+        self.misses = self.unfilled = self.refills = self.peak = 0
+        self.within, self._half, self._here, self._before = within, at, 0, 0
         self.filled = -1.0
         self.fresh = self.removed = self.closed = self.told = False
 
-    @property
-    def took(self) -> float:
-        """From the first miss to the refill, or to the last miss where there was none; seconds."""
-        return (self.filled if self.filled >= 0 else self.last) - self.began
+    def missed(self, at: float) -> None:
+        """Once more."""
+        half = 0.5 * self.within
+        if at - self._half >= half:
+            self._before = self._here if at - self._half < self.within else 0
+            self._half, self._here = at, 0
+        self._here += 1
+        self.misses += 1
+        self.unfilled += 1
+        self.last = at
+        self.peak = max(self.peak, self._here + self._before)
 
     def begin_anew(self, at: float) -> None:
         """Another episode, of a key that was not filled since the last one."""
-        self.began, self.misses, self.told = at, 0, False
+        self.began, self.misses, self.peak, self.told = at, 0, 0, False
+        self._half, self._here, self._before = at, 0, 0
 
     def episode(self, lock: str) -> Episode:
         """`at` is by the clock of the events."""

@@ -95,10 +95,10 @@ def remedies(alert: Alert, p99: float | None) -> tuple[Remedy, ...]:
 
 def _lock(one: Episode, p99: float | None) -> Remedy:
     slowest = max(p99 or 0.0, one.refill or 0.0)
-    lasts = f" Let the lock last longer than a refill takes: {_time(slowest)} here." if slowest else ""
+    lasts = f" It should outlast a refill ({_time(slowest)} here)." if slowest else ""
     if one.lock:
-        return Remedy("Lock", f"{one.lock} did not hold: look for the key again once the lock is had.{lasts}")
-    return Remedy("Lock", f"Let one reader refill it; the others wait for that, or take an old value meanwhile.{lasts}")
+        return Remedy("Lock", f"{one.lock} did not hold: look for the key again once the lock is taken.{lasts}")
+    return Remedy("Lock", f"Let one reader refill it; the others wait, or take an old value meanwhile.{lasts}")
 
 
 def absent(one: AbsentKey) -> str:
