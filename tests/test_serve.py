@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import signal
 import socket
+import urllib.parse
+import urllib.request
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
+from http.cookiejar import CookieJar
 from pathlib import Path
 
 import pytest
 
+from dashboard.store import operators
+from dashboard.store.engine import open_store
+from dashboard.store.operators import Role
 from tests.programs import (
     CACHEDECK,
     Running,
@@ -22,7 +29,9 @@ from tests.programs import (
     status,
     wait_until,
 )
-from tests.servers import HOST, free_port
+from tests.servers import HOST, Server, free_port
+
+PASSWORD = "correct horse battery"
 
 
 class Web:
@@ -117,3 +126,79 @@ def test_its_worker_does_not_outlive_it(own_web: Web) -> None:
     (worker,) = descendants(own_web.program.pid)
     os.kill(own_web.program.pid, signal.SIGKILL)
     wait_until(lambda: not alive(worker), "gunicorn's worker to end")
+
+
+class Stream:
+    """An open console, as a browser has it; `text` is what it has been sent so far."""
+
+    def __init__(self, port: int, cookie: str, last_id: str = "") -> None:
+        self._connection = http.client.HTTPConnection(HOST, port, timeout=120)
+        headers = {"Cookie": cookie, **({"Last-Event-ID": last_id} if last_id else {})}
+        self._connection.request("GET", "/caches/shop/events/stream?channel=inv", headers=headers)
+        self.answer = self._connection.getresponse()
+        assert self.answer.status == 200
+        self.text = ""
+
+    def read_until(self, words: str) -> None:
+        while words not in self.text:
+            line = self.answer.readline().decode()
+            assert line, f"it has ended without {words!r}: {self.text}"
+            self.text += line
+
+    def ended(self) -> bool:
+        """Wait for its end, which has to be a proper one."""
+        return self.answer.read() is not None
+
+    @property
+    def last_id(self) -> str:
+        return str(re.findall(r"^id: (\S+)$", self.text, re.MULTILINE)[-1])
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _signed_in(web: Web) -> str:
+    """The cookie of a viewer."""
+    jar = CookieJar()
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
+    with browser.open(f"{web.url}/login", timeout=120) as answer:
+        token = re.findall(r'name="csrf_token"[^>]* value="([^"]+)"', answer.read().decode())[0]
+    form = urllib.parse.urlencode({"name": "vera", "password": PASSWORD, "csrf_token": token, "next": ""})
+    request = urllib.request.Request(f"{web.url}/login", form.encode(), {"Referer": f"{web.url}/login"})
+    with browser.open(request, timeout=120):
+        return "; ".join(f"{one.name}={one.value}" for one in jar)
+
+
+@contextmanager
+def _watched_web(data: Path, port: int, server: Server) -> Iterator[Web]:
+    env = environment(data, CACHEDECK_PORT=str(port), CACHEDECK_CACHES=f"shop={server.url}")
+    with running([*CACHEDECK, "web"], env) as program:
+        program.has_said("Serving at")
+        yield Web(program, port)
+
+
+def test_open_streams_end_with_it_and_go_on_after_it_has_come_back(tmp_path: Path, valkey: Server) -> None:
+    with closing(open_store(f"sqlite:///{tmp_path / 'cachedeck.db'}")) as store:
+        operators.add(store, "vera", PASSWORD, Role.VIEWER)
+    port = free_port()
+    with valkey.client() as client, ExitStack() as stack:
+        with _watched_web(tmp_path, port, valkey) as web:
+            cookie = _signed_in(web)
+            streams = [stack.enter_context(closing(Stream(port, cookie))) for _ in range(20)]
+            wait_until(lambda: client.pubsub_numsub("inv")[0][1] == 1, "it listens")
+            client.publish("inv", "before")
+            for stream in streams:
+                stream.read_until(">before<")
+            web.program.process.send_signal(signal.SIGTERM)
+            assert all(stream.ended() for stream in streams)
+            assert web.program.end() == 0
+            assert "Traceback" not in web.program.output()
+            assert "Worker" not in web.program.output()  # gunicorn says so of one that it had to kill
+        client.publish("inv", "while nobody listens")
+        with _watched_web(tmp_path, port, valkey):
+            back = stack.enter_context(closing(Stream(port, cookie, streams[0].last_id)))
+            back.read_until("Cachedeck itself did not listen")
+            wait_until(lambda: client.pubsub_numsub("inv")[0][1] == 1, "it listens again")
+            client.publish("inv", "after")
+            back.read_until(">after<")
+    assert "while nobody listens" not in back.text

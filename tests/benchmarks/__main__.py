@@ -1,4 +1,4 @@
-"""python -m tests.benchmarks [--keys N] [search] [pages] [analysis] [invalidation] [eviction]: fill, then the table.
+"""python -m tests.benchmarks [--keys N] [PART ...]: fill, then the table.
 
 A million keys, if not said otherwise. Without the name of a part, all of them.
 """
@@ -14,7 +14,7 @@ import redis
 
 from dashboard.cache.connect import Cache
 from dashboard.cache.target import parse_target
-from tests.benchmarks import analysis, eviction, invalidation, keys, pages
+from tests.benchmarks import analysis, events, eviction, invalidation, keys, pages
 from tests.benchmarks.measure import Result, table
 from tests.servers import Server, running
 
@@ -39,6 +39,7 @@ PARTS = {
     "analysis": analysis.run,
     "invalidation": invalidation.run,
     "eviction": eviction.run,
+    "events": events.run,
 }
 
 

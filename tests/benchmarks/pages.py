@@ -31,8 +31,8 @@ class Browser:
         self.base = base
         self.address = base
         """Where the last answer came from, after redirects."""
-        cookies = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
-        self._opener = urllib.request.build_opener(cookies)
+        self._jar = http.cookiejar.CookieJar()
+        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self._jar))
         self._opener.addheaders = [("Accept-Encoding", "gzip")]
         self.received = 0
 
@@ -48,6 +48,11 @@ class Browser:
             if answer.headers.get("Content-Encoding") == "gzip":
                 return gzip.decompress(sent)
             return sent
+
+    @property
+    def cookie(self) -> str:
+        """For a request that is made by hand."""
+        return "; ".join(f"{one.name}={one.value}" for one in self._jar)
 
     def sign_in(self) -> None:
         page = self.get("/login").decode()
@@ -93,7 +98,7 @@ def running(url: str, data: Path) -> Iterator[tuple[Browser, int, int]]:
 
 
 def _wait(browser: Browser) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         with suppress(OSError):
             browser.get("/healthz")
