@@ -114,6 +114,8 @@ def ranked(found: Iterable[Listener]) -> list[Listener]:
 
 def answer(tracking: int | None, listening: int | None, found: Iterable[Listener]) -> str:
     """The sentence on top. tracking, listening: how many clients do, None where that is not known."""
+    if tracking == 0 and listening == 0:
+        return "No client tracks keys, and none listens to channels."
     said = f"{_who(tracking, 'tracks keys', 'track keys')}, {_who(listening, 'listens', 'listen')} to channels"
     others = [one for one in found if not one.ours]
     over = [one for one in others if one.over is not None]

@@ -80,4 +80,5 @@ def test_the_sentence_counts_and_names_the_worst() -> None:
     assert answer(1, 1, [quiet]).startswith("1 client tracks keys, 1 client listens to channels; none is near")
     assert "1 is above the soft limit, for at least 12\u202fs" in answer(0, 2, [over, near])
     assert answer(0, 1, [ours]) == "0 clients track keys, 1 client listens to channels."
+    assert answer(0, 0, []) == "No client tracks keys, and none listens to channels."
     assert answer(None, None, []).startswith("It is not known how many clients track keys")
