@@ -18,7 +18,7 @@ from tests.servers import Server
 class Application:
     """One subscribed connection. `next()` is what it has received, in its order; `count` how much in all."""
 
-    def __init__(self, client: redis.Redis, name: str, channel: str, *, answers: bool, sharded: bool) -> None:
+    def __init__(self, client: redis.Redis, name: str, channel: str | bytes, *, answers: bool, sharded: bool) -> None:
         self.name = name
         self.count = 0
         self._client = client
@@ -60,7 +60,7 @@ class Application:
 
 @contextmanager
 def application(
-    server: Server, name: str, channel: str = "invalidate", *, answers: bool = True, sharded: bool = False
+    server: Server, name: str, channel: str | bytes = "invalidate", *, answers: bool = True, sharded: bool = False
 ) -> Iterator[Application]:
     with (
         closing(server.client(client_name=name)) as client,

@@ -8,6 +8,7 @@ https://valkey.io/commands/pubsub-numsub/, https://valkey.io/topics/pubsub/ (in 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,9 @@ from dashboard.cache.client_list import Client, parse
 from dashboard.cache.clients import CLIENT_NAME
 from dashboard.cache.connect import Cache, Node
 from dashboard.cache.errors import CacheError, checked
+
+_SENTINEL = re.compile(r"sentinel-[0-9a-f]{8}-pubsub")
+"""Sentinels talk to one another by a channel of the primary that they watch, and listen to no other."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,8 @@ class Audience:
 
 
 def audience(cache: Cache, channel: bytes, *, sharded: bool) -> tuple[Audience, tuple[Client, ...]]:
-    """Who could hear it, and the clients that have subscribed to something of the kind, without Cachedeck's own.
+    """Who could hear it, and the clients that have subscribed to something of the kind, without Cachedeck's own and
+    sentinels.
 
     One round trip to each primary; CLIENT LIST has some 400 bytes for each client in Pub/Sub mode. Raises CacheError
     where no primary can be asked.
@@ -76,7 +81,7 @@ def audience(cache: Cache, channel: bytes, *, sharded: bool) -> tuple[Audience, 
         found += clients or ()
     if len(errors) == len(nodes):
         raise errors[0]
-    meant = listeners(found, sharded=sharded)
+    meant = [one for one in listeners(found, sharded=sharded) if not _SENTINEL.fullmatch(one.name)]
     others = tuple(one for one in meant if one.name != CLIENT_NAME)
     whole = Audience(tuple(counted), len(others) if known else None, len(meant) - len(others), sharded)
     return whole, others
