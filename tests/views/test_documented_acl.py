@@ -13,6 +13,7 @@ from flask import Flask
 
 from dashboard.cache import keys, tuning, values
 from dashboard.cache.analysis import analyze
+from dashboard.cache.channels import channels_of
 from dashboard.cache.connect import Cache
 from dashboard.cache.estimate import exactly
 from dashboard.cache.eviction_age import NO_LIMIT, draw, eviction_age
@@ -22,6 +23,7 @@ from dashboard.cache.invalidation_task import Task, Tell
 from dashboard.cache.keyevents import FLAGS, SETTING, KeyEvents
 from dashboard.cache.message_draft import Draft
 from dashboard.cache.publishing import publish
+from dashboard.cache.listeners import listening
 from dashboard.cache.search import search
 from dashboard.cache.selection import Selection
 from dashboard.cache.target import parse_target, parse_targets
@@ -208,6 +210,13 @@ def test_with_what_admins_need_settings_are_changed_and_evictions_are_heard_of(
             node.client.get("nobody" if cache.target.kind != "cluster" else _key_of(cache, node.name))
             assert [what for what, _ in ear.drained(5)] == ["keymiss"]
         assert tuning.put(cache, node, {SETTING: ""}).state == "applied"
+
+
+def test_it_allows_to_see_who_listens(cache: Cache) -> None:
+    found = listening(cache)
+    assert (found.denied, [one.problems for one in found.nodes if one.problems]) == ("", [])
+    assert all(one.listed and one.limits for one in found.nodes)
+    assert channels_of(cache).problems == ()
 
 
 def _key_of(cache: Cache, node: str) -> str:
