@@ -21,9 +21,9 @@ from dashboard.cache.export import Options, export
 from dashboard.cache.invalidation_mode import Now, Stale
 from dashboard.cache.invalidation_task import Task, Tell
 from dashboard.cache.keyevents import FLAGS, SETTING, KeyEvents
+from dashboard.cache.listeners import listening
 from dashboard.cache.message_draft import Draft
 from dashboard.cache.publishing import publish
-from dashboard.cache.listeners import listening
 from dashboard.cache.search import search
 from dashboard.cache.selection import Selection
 from dashboard.cache.target import parse_target, parse_targets
