@@ -25,7 +25,7 @@
 
   pause.hidden = false;
   say("connecting", "quiet");
-  latest = new URL(stream.getAttribute("hx-sse:connect"), location.href).searchParams.get("from") || "";
+  latest = new URL(stream.dataset.stream, location.href).searchParams.get("from") || "";
 
   pause.addEventListener("click", () => {
     const paused = !pausedAt;
@@ -71,4 +71,8 @@
       else if (!pausedAt) say("connecting again", "warn");
     });
   }
+
+  // Connected here and not by markup: htmx may have looked at the page before its extension, or this script, was there.
+  stream.setAttribute("hx-sse:connect", stream.dataset.stream);
+  htmx.process(stream);
 })();
