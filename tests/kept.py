@@ -1,4 +1,4 @@
-"""Savings and measurements of regret whose results are kept, made without measuring: for the screens that draw them.
+"""Savings, measurements of regret and watches for stampedes whose results are kept, made without measuring: for the screens that draw them.
 
 Analyses are kept by tests/snapshots.py.
 """
@@ -15,7 +15,9 @@ from dashboard.cache.progress import Progress
 from dashboard.cache.regret import Trace
 from dashboard.cache.regret_count import Regret
 from dashboard.cache.saving import Saving, SavingSnapshot, Way
-from dashboard.jobs import eviction_trace_job
+from dashboard.cache.stampede import AbsentKey, Alert, Episode, MissedKey, MissedNamespace, Name, Stampedes
+from dashboard.cache.stampede_watch import Watch
+from dashboard.jobs import eviction_trace_job, stampede_watch_job
 from dashboard.jobs.kind import HasProgress, Kind
 from dashboard.jobs.results import text_of, told_of
 from dashboard.jobs.saving_job import KIND, arguments
@@ -47,6 +49,63 @@ MEASURED = Trace(
     counted=12_000,
 )
 """Of a minute: every fourth of 12 000 evictions followed, 31 % of them asked for again."""
+
+
+_STAMPEDE = Episode(12.0, 0.18, 214, "expired", 0.15, 57)
+
+WATCHED = Watch(
+    Progress(60, 60, 60.0, 0.2, 40, 1.5, ended=True, unit="seconds"),
+    60.0,
+    20,
+    Stampedes(
+        misses=30_000,
+        alerts=(
+            Alert(Name("api:product:17"), "api:product:*", 3, 612, _STAMPEDE, _STAMPEDE, together=4),
+            Alert(
+                Name("api:price:5"),
+                "api:price:*",
+                1,
+                40,
+                *[Episode(10.0, 0.02, 40, "deleted", 0.4, 2, "lock:api:price:5")] * 2,
+            ),
+            Alert(
+                Name("<b>bold</b>\\xff"), "<b>bold</b>\\xff", 1, 90, *[Episode(8.0, 0.5, 90, "evicted", None, 0)] * 2
+            ),
+        ),
+        keys=(
+            MissedKey(Name("no:such:1"), "no:such:*", 20_000),
+            MissedKey(Name("api:product:17"), "api:product:*", 612, 5),
+            MissedKey(Name("x" * 1024, 5000), "*", 300),
+        ),
+        namespaces=(
+            MissedNamespace(
+                "no:such:*", 20_000, 0, 0, None, None, Estimate(21_000, 20_000, 22_000), Estimate(0, 0, 0.1)
+            ),
+            MissedNamespace(
+                "api:product:*", 900, 10, 40, 0.15, 0.3, Estimate(9e4, 8e4, 1e5), Estimate(0.99, 0.98, 0.991)
+            ),
+        ),
+        absent=(AbsentKey(Name("no:such:1"), "no:such:*", 20_000, 58.0),),
+        filled=900,
+        p50=0.12,
+        p99=0.3,
+        held=2,
+    ),
+    events=60_000,
+    bytes=6_000_000,
+    cpu=0.4,
+    counted=30_000,
+    reads=True,
+    sampled=4_000,
+    bursts=12,
+)
+"""Of a minute: three stampedes of one key, two more, and a key that is never filled."""
+
+
+def keep_watch(store: Store, found: Watch, *, cache: str = "main", state: str = "finished") -> Job:
+    """A watch for stampedes as a worker leaves it in the store."""
+    given = stampede_watch_job.arguments(found.seconds, "ada", "127.0.0.1", found.threshold, reads=found.reads)
+    return _keep(store, stampede_watch_job.KIND, given, found, cache, state)
 
 
 def keep_saving(store: Store, found: Saving, *, cache: str = "main", state: str = "finished") -> Job:

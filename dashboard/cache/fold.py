@@ -14,11 +14,13 @@ Else its runs of digits are (`user42` is `user*`), but for a version (`v2` stays
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 LONGEST_LOOKED_AT = 512  # bytes of a key; what comes later is folded unseen
 LONGEST_PART = 64  # bytes of a part's shape
 TOKEN = 16  # bytes from which a shape with three runs of digits is taken for a random token
 MOST_PARTS = 16  # deeper ones are folded into one
+_MOST_SHAPES = 10_000
 
 _DIGITS = re.compile(rb"[0-9]+")
 _WHOLLY_VARIABLE = re.compile(rb"[0-9A-Fa-f.,_-]*0[0-9A-Fa-f.,_-]*")
@@ -35,6 +37,25 @@ def namespace_of(key: bytes, separator: bytes) -> bytes:
     if len(parts) > MOST_PARTS:
         parts[MOST_PARTS:] = [b"*"]
     return separator.join(_fold(part) for part in parts)
+
+
+def folding(separator: bytes) -> Callable[[bytes], bytes]:
+    """namespace_of() for very many keys: it remembers what it found for a shape, of which there are few."""
+    known: dict[bytes, bytes] = {}
+
+    def folded(key: bytes) -> bytes:
+        shape = _DIGITS.sub(b"0", key) if len(key) <= LONGEST_LOOKED_AT else b""
+        found = known.get(shape)
+        if found is None:
+            found = namespace_of(key, separator)
+            # Of versions the digits stay; and a long name is looked at each time, as is one that digits part.
+            if shape and not _VERSION.search(shape) and not _DIGITS.search(separator):
+                if len(known) >= _MOST_SHAPES:
+                    known.clear()
+                known[shape] = found
+        return found
+
+    return folded
 
 
 def _fold(part: bytes) -> bytes:

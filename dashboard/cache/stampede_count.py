@@ -18,7 +18,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from dashboard.cache.fold import namespace_of
+from dashboard.cache.fold import folding
 from dashboard.cache.heavy_hitters import Heavy
 from dashboard.cache.key_token import printable
 from dashboard.cache.lock_signs import LockSigns
@@ -33,7 +33,7 @@ REDUNDANT = 3
 """Refills too many from which they are no chance of two that came at the same moment."""
 MOST_KEYS = 20_000
 """Keys followed at the same time, at about 500 bytes each: 10 MB."""
-MOST_COUNTED = 2_000
+MOST_COUNTED = 5_000
 MOST_NAMESPACES = 1_000
 MOST_ALERTS = 200
 LISTED = 50
@@ -54,7 +54,7 @@ class StampedeCount:
     """Is given events, and tells what they mean. Times are seconds of one clock, and never go back. Not thread-safe."""
 
     def __init__(self, separator: bytes, threshold: int = THRESHOLD, most_keys: int = MOST_KEYS) -> None:
-        self._separator = separator
+        self._namespace_of = folding(separator)
         self._threshold = threshold
         self._most_keys = most_keys
         self._keys: OrderedDict[KeyName, Followed] = OrderedDict()
@@ -184,7 +184,7 @@ class StampedeCount:
         """A new record; `before`: that of an episode which is over, as the key was filled and is gone again."""
         if before is not None:
             self._close(before)
-        namespace = namespace_of(key, self._separator)
+        namespace = self._namespace_of(key)
         times = self._of_namespace.get(namespace)
         within = max(times.slow() if times else 0.0, SOON_SECONDS)
         record = Followed(name, namespace, node, at, self._gone.pop(name, ""), within)
@@ -300,4 +300,4 @@ class StampedeCount:
         ]
 
     def _namespace_text(self, name: KeyName) -> str:
-        return printable(namespace_of(name if isinstance(name, bytes) else name.beginning, self._separator))
+        return printable(self._namespace_of(name if isinstance(name, bytes) else name.beginning))

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from dashboard.cache.connect import Cache
+from dashboard.cache.notification_flags import IN_A, all_flags
 from dashboard.cache.stampede_count import THRESHOLD
 from dashboard.cache.stampede_events import flags
 from dashboard.cache.stampede_watch import Options, Watch, asks_for_new, watch
@@ -61,8 +62,15 @@ def start(work: Work, given: Arguments) -> Iterator[Watch]:
 
 
 def flags_for(cache: Cache) -> str:
-    """The flags that a watch of this cache needs. Raises CacheError."""
-    return flags(new=asks_for_new(cache))
+    """The flags that a watch of this cache needs. Raises CacheError.
+
+    Beside A no server tells whether n is on (keyspaceEventsFlagsToString in notify.c), so it is not asked for where
+    with what is there already it would be.
+    """
+    wanted = flags(new=asks_for_new(cache))
+    there = notifying.flags_of(cache) or {}
+    together = all_flags("".join((*there.values(), wanted)))
+    return flags(new=False) if together.issuperset(IN_A) else wanted
 
 
 def _task(work: Work, given: Arguments) -> tuple[Options, Caller]:
@@ -73,7 +81,8 @@ def _task(work: Work, given: Arguments) -> tuple[Options, Caller]:
     if not (0 < seconds <= LONGEST and LEAST_MISSES <= threshold <= MOST_MISSES):
         raise Refused("The job does not say for how long, or from how many misses on.", "Start it from its own page.")
     separator = work.settings.namespace_separator.encode()
-    options = Options(seconds, separator, threshold, given.get("reads") is True, asks_for_new(work.cache))
+    new = "n" in flags_for(work.cache)
+    options = Options(seconds, separator, threshold, given.get("reads") is True, new)
     return options, Caller(str(given.get("actor", "")), str(given.get("address", "")), "page")
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dashboard.cache import slots
 from dashboard.cache.connect import Cache
-from dashboard.cache.fold import LONGEST_LOOKED_AT, namespace_of, pattern_of
+from dashboard.cache.fold import LONGEST_LOOKED_AT, folding, namespace_of, pattern_of
 from dashboard.cache.rules import PLACES, BadRule, Rule
 from dashboard.cache.selection import Selection
 from dashboard.cache.sums import NO_TTL, ROW_WIDTH, Question
@@ -254,3 +254,11 @@ def test_every_slot_begins_where_the_one_before_ends() -> None:
     assert slots.slot_of(10**15) == slots.LATER
     assert len(slots.BUCKETS) == slots.COUNT
     assert set(slots.BUCKETS) == set(range(len(slots.TTL_LABELS)))
+
+
+@given(st.lists(st.one_of(st.binary(max_size=60), st.from_regex(rb"[av:/x0-9_=-]{0,40}", fullmatch=True)), max_size=50))
+def test_what_remembers_shapes_folds_alike(keys: list[bytes]) -> None:
+    for separator in (b":", b"/", b"_0"):
+        folded = folding(separator)
+        for key in [*keys, *keys, b"api:v2:x", b"api:v3:x", b"x" * 600 + b"1:2", b"a_0b_01"]:
+            assert folded(key) == namespace_of(key, separator)

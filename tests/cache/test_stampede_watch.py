@@ -163,7 +163,7 @@ def test_whatever_type_it_is_it_is_refilled_once(
     plain.sadd("a set", "x")
     for _ in range(30):
         plain.get(KEY)
-    plain.execute_command(*refill)
+    plain.execute_command(*refill)  # type: ignore[no-untyped-call]
     (alert,) = watching.reached(lambda told: told.found.alerts, "it was told").found.alerts
     assert (alert.latest.misses, alert.latest.refills) == (30, 1)
 
@@ -226,7 +226,7 @@ def test_where_monitor_is_denied_misses_alone_are_told(
     server: Server, plain: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dashboard.cache.primary_listener.LOOK_SECONDS", 0.2)
-    plain.execute_command("ACL", "SETUSER", "mo", "reset", "on", ">pw", "~*", "&*", "+@all", "-monitor")
+    plain.execute_command("ACL", "SETUSER", "mo", "reset", "on", ">pw", "~*", "&*", "+@all", "-monitor")  # type: ignore[no-untyped-call]
     target = parse_target(f"shop=redis://mo:pw@{HOST}:{server.port}?timeout=60")
     with closing(Cache(target)) as cache, closing(Watching(cache, Options(seconds=600, reads=True))) as watching:
         plain.get("gone:1")
@@ -236,7 +236,7 @@ def test_where_monitor_is_denied_misses_alone_are_told(
 
 
 def test_where_listening_is_denied_it_says_so(server: Server, plain: redis.Redis) -> None:
-    plain.execute_command("ACL", "SETUSER", "deaf", "reset", "on", ">pw", "~*", "&*", "+@all", "-subscribe")
+    plain.execute_command("ACL", "SETUSER", "deaf", "reset", "on", ">pw", "~*", "&*", "+@all", "-subscribe")  # type: ignore[no-untyped-call]
     target = parse_target(f"shop=redis://deaf:pw@{HOST}:{server.port}?timeout=60")
     with closing(Cache(target)) as cache, pytest.raises(Denied):
         next(watch(cache, LONG))
@@ -246,7 +246,7 @@ def test_a_connection_that_breaks_is_a_gap_and_it_goes_on(watching: Watching, pl
     for _ in range(30):
         plain.get(KEY)
     watching.reached(lambda told: told.found.misses == 30, "they were heard")
-    plain.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+    plain.execute_command("CLIENT", "KILL", "TYPE", "pubsub")  # type: ignore[no-untyped-call]
     watching.reached(lambda told: told.gaps and told.gaps[-1].seconds is not None, "it is heard again")
     # What happened in the gap is not known: the misses before it are of no episode any more.
     plain.set(KEY, "x")
@@ -279,7 +279,7 @@ def test_a_cluster_is_heard_on_every_primary() -> None:
                     client.get(name)
                 client.set(name, "x")
             found = watching.reached(lambda told: len(told.found.alerts) == 5, "all were told")
-            nodes = {client.get_node_from_key(name).port for name in ("a:1", "b:1", "c:1", "d:1", "e:1")}
+            nodes = {client.get_node_from_key(name).port for name in ("a:1", "b:1", "c:1", "d:1", "e:1")}  # type: ignore[no-untyped-call]
             assert len(nodes) > 1
             assert found.found.misses >= 125
             assert {one.latest.cause for one in found.found.alerts} == {"expired"}
