@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
 
 from dashboard.cache.key_token import from_printable
-from dashboard.cache.message_draft import FORMS, BadDraft, Draft, Form
+from dashboard.cache.message_draft import FORMS, BadDraft, Draft
 from dashboard.cache.selection import BadSelection, lines_of, listed
 
 USUAL_CHANNEL = "invalidate"
@@ -58,7 +57,7 @@ def draft_of(form: Typed) -> Draft:
         raise BadDraft("form", "Choose what the message is about: keys, a pattern, tags, or raw text.")
     return Draft(
         channel_of(form),
-        cast("Form", form.form),
+        form.form,
         keys=_listed("keys", form.keys) if form.form == "keys" else (),
         pattern=from_printable(form.pattern),
         tags=_listed("tags", form.tags) if form.form == "tags" else (),
