@@ -19,7 +19,7 @@ from dashboard.store.operators import Role
 from tests.browser.keyspace import SHOWN
 from tests.browser.site import Site
 from tests.jobs.furnished import furnish_jobs, furnish_schedules, furnish_settings
-from tests.kept import MEASURED, SAVES, keep_saving, keep_trace
+from tests.kept import MEASURED, SAVES, WATCHED, keep_saving, keep_trace, keep_watch
 from tests.snapshots import keep, snapshot
 
 Act = Callable[[Page], None]
@@ -146,6 +146,11 @@ def _regret(page: Page) -> None:
     expect(page.locator("#trace .columns")).to_be_visible()
 
 
+def _stampedes(page: Page) -> None:
+    page.locator("tbody a").first.click()
+    expect(page.locator("#absent")).to_be_visible()
+
+
 def _saving(page: Page) -> None:
     page.get_by_role("link", name="Result").first.click()
     expect(page.locator("#saving table")).to_be_visible()
@@ -164,6 +169,12 @@ def _bad_schedule(page: Page) -> None:
     page.get_by_label("Cron expression, in UTC").fill("now and then")
     page.get_by_role("button", name="Add schedule").click()
     expect(page.locator("#form-error")).to_be_visible()
+
+
+def _no_channel(page: Page) -> None:
+    page.get_by_role("checkbox", name="x: Expired keys").check()
+    page.get_by_role("button", name="Switch on").click()
+    expect(page.locator("#form-error")).to_contain_text("Nothing would be told")
 
 
 SCREENS: dict[str, Screen] = {
@@ -232,6 +243,18 @@ SCREENS: dict[str, Screen] = {
     "regret, form of production": Screen("/caches/live/eviction-traces", "form.panel"),
     "regret, for a viewer": Screen("/caches/down/eviction-traces", ".empty", role=Role.VIEWER),
     "regret": Screen("/caches/main/eviction-traces", "tbody tr", act=_regret),
+    "listeners": Screen("/caches/main/listeners", "#clients-title"),
+    "listeners of a cluster": Screen("/caches/shards/listeners?replicas=yes", "#clients-title", role=Role.OPERATOR),
+    "listeners of a server that is down": Screen("/caches/down/listeners", ".alert"),
+    "notifications, form of production": Screen("/caches/live/notifications?flags=KExem", "#flag-table"),
+    "notifications, for a viewer": Screen("/caches/main/notifications", "#flag-table", role=Role.VIEWER),
+    "notifications of a read-only cache": Screen("/caches/frozen/notifications", "#why-not"),
+    "notifications, form with mistakes": Screen("/caches/main/notifications", status=422, act=_no_channel),
+    "stampedes, form": Screen("/caches/main/stampedes", "form.panel"),
+    "stampedes, form of production": Screen("/caches/live/stampedes", "form.panel"),
+    "stampedes of a read-only cache": Screen("/caches/frozen/stampedes", ".alert"),
+    "stampedes, for a viewer": Screen("/caches/down/stampedes", ".empty", role=Role.VIEWER),
+    "stampedes": Screen("/caches/main/stampedes", "tbody tr", act=_stampedes),
     "account": Screen("/account"),
     "jobs": Screen("/caches/frozen/jobs", "#strip .strip-job"),
     "jobs, one": Screen("/caches/frozen/jobs", "tbody tr", act=_first_job),
@@ -288,6 +311,7 @@ def furnish(site: Site) -> None:
         keep(store, snapshot(kinds=(), cliff=False, rules=False), Selection(b"nothing:*"))
         keep_saving(store, SAVES)
         keep_trace(store, replace(MEASURED, gaps=(Gap("10.0.0.3:6379", 12.0, 3.0, "It cannot be reached."),)))
+        keep_watch(store, replace(WATCHED, gaps=(Gap("10.0.0.3:6379", 12.0, 3.0, "It cannot be reached."),)))
         furnish_jobs(store, "frozen")
         furnish_settings(store, "hostile")
         furnish_schedules(store, "main")
