@@ -146,7 +146,9 @@ def _tail(cache: Cache, subscription: Subscription, sieve: Sieve, wanted: _Wante
     """Raises CacheError where nothing can be heard, ClickException where listening has ended by itself."""
     with _listening(cache, subscription, sieve) as (hearing, buffer), ctrl_c() as stopped:
         standing = _settled(hearing, stopped)
-        if not standing.heard and standing.silent:
+        if stopped.is_set():
+            return
+        if not standing.heard:
             raise standing.silent[0].error
         tail = _Tail(wanted.seconds, wanted.count, as_json=wanted.as_json)
         _say(f"Listening on {', '.join(standing.heard)}.")
