@@ -1,4 +1,4 @@
-"""Savings, measurements of regret and watches for stampedes whose results are kept, made without measuring.
+"""Savings, measurements of regret, watches for stampedes and messages whose results are kept, made without measuring.
 
 For the screens that draw them. Analyses are kept by tests/snapshots.py.
 """
@@ -10,14 +10,19 @@ from typing import Any
 
 from sqlalchemy import update
 
+from dashboard.cache.acknowledging import Ack, Counted, Silent
+from dashboard.cache.audience import Audience, NodeAudience
+from dashboard.cache.client_list import Client
 from dashboard.cache.estimate import Estimate, exactly
+from dashboard.cache.message_draft import Draft
 from dashboard.cache.progress import Progress
+from dashboard.cache.publishing import Publication
 from dashboard.cache.regret import Trace
 from dashboard.cache.regret_count import Regret
 from dashboard.cache.saving import Saving, SavingSnapshot, Way
 from dashboard.cache.stampede import AbsentKey, Alert, Episode, MissedKey, MissedNamespace, Name, Stampedes
 from dashboard.cache.stampede_watch import Watch
-from dashboard.jobs import eviction_trace_job, stampede_watch_job
+from dashboard.jobs import eviction_trace_job, publish_job, stampede_watch_job
 from dashboard.jobs.kind import HasProgress, Kind
 from dashboard.jobs.results import text_of, told_of
 from dashboard.jobs.saving_job import KIND, arguments
@@ -113,6 +118,40 @@ def keep_trace(store: Store, found: Trace, *, cache: str = "main", state: str = 
     """A measurement of regret as a worker leaves it in the store."""
     given = eviction_trace_job.arguments(found.seconds, "ada", "127.0.0.1")
     return _keep(store, eviction_trace_job.KIND, given, found, cache, state)
+
+
+PUBLISHED = Publication(
+    Progress(2, 2, 2.0, ended=True, unit="seconds"),
+    id="5f0c2a9d1b7e4c33",
+    node="10.0.0.1:6379",
+    receivers=2,
+    partial=True,
+    bytes=171,
+    before=Audience(
+        (
+            NodeAudience("10.0.0.1:6379", 2, 1),
+            NodeAudience("10.0.0.2:6379", 1, None, ("Cachedeck's user on main may not run PUBSUB.",)),
+        ),
+        clients=4,
+        own=1,
+    ),
+    acks=(
+        Ack("42", "shop-1", 3.1, 2, "10.0.0.9:50122", "10.0.0.1:6379"),
+        Ack("", "<b>shop-2</b>", 1214.8, None),
+    ),
+    counted=Counted(acks=2, repeated=1, foreign=0, strange=12_000),
+    silent=(
+        Silent(Client("10.0.0.1:6379", 44, "10.0.0.9:50124", "shop-3", channels=1)),
+        Silent(Client("10.0.0.2:6379", 7, "10.0.0.9:50127", "", patterns=2), doubtful=True),
+    ),
+    silent_count=2,
+)
+
+
+def keep_publication(store: Store, found: Publication, *, cache: str = "main", state: str = "finished") -> Job:
+    """A message as the process that has published it leaves it in the store."""
+    draft = Draft(b"invalidate", "keys", keys=(b"api:user:1", b"\xff"))
+    return _keep(store, publish_job.KIND, publish_job.arguments(draft, 2.0, cache), found, cache, state)
 
 
 def _keep(store: Store, kind: Kind, given: Mapping[str, Any], found: HasProgress, cache: str, state: str) -> Job:

@@ -19,7 +19,7 @@ from dashboard.store.operators import Role
 from tests.browser.keyspace import SHOWN
 from tests.browser.site import Site
 from tests.jobs.furnished import furnish_jobs, furnish_schedules, furnish_settings
-from tests.kept import MEASURED, SAVES, WATCHED, keep_saving, keep_trace, keep_watch
+from tests.kept import MEASURED, PUBLISHED, SAVES, WATCHED, keep_publication, keep_saving, keep_trace, keep_watch
 from tests.snapshots import keep, snapshot
 
 Act = Callable[[Page], None]
@@ -177,6 +177,17 @@ def _no_channel(page: Page) -> None:
     expect(page.locator("#form-error")).to_contain_text("Nothing would be told")
 
 
+def _no_tag(page: Page) -> None:
+    page.get_by_role("radio", name="Tags").check()
+    page.get_by_role("button", name="Publish").click()
+    expect(page.locator("#form-error")).to_contain_text("Write at least one")
+
+
+def _message(page: Page) -> None:
+    page.locator("table.messages a").first.click()
+    expect(page.locator("table.acks")).to_be_visible()
+
+
 SCREENS: dict[str, Screen] = {
     "login": Screen("/login", role=None),
     "login refused": Screen("/login", role=None, status=401, act=_refused),
@@ -255,6 +266,13 @@ SCREENS: dict[str, Screen] = {
     "stampedes of a read-only cache": Screen("/caches/frozen/stampedes", ".alert"),
     "stampedes, for a viewer": Screen("/caches/down/stampedes", ".empty", role=Role.VIEWER),
     "stampedes": Screen("/caches/main/stampedes", "tbody tr", act=_stampedes),
+    "publish": Screen("/caches/main/messages/new?keys=api:user:1%0Aapi:user:2", "table.messages"),
+    "publish, raw text to a cluster": Screen("/caches/shards/messages/new?text=hello&sharded=yes", "#audience li"),
+    "publish, form with mistakes": Screen("/caches/main/messages/new", status=422, act=_no_tag),
+    "publish, on a read-only cache": Screen("/caches/frozen/messages/new", ".alert"),
+    "publish, on production": Screen("/caches/live/messages/new?pattern=api:*", "#audience li"),
+    "publish, on a server that is down": Screen("/caches/down/messages/new", ".alert"),
+    "message, acknowledged": Screen("/caches/main/messages/new", "table.messages", act=_message),
     "account": Screen("/account"),
     "jobs": Screen("/caches/frozen/jobs", "#strip .strip-job"),
     "jobs, one": Screen("/caches/frozen/jobs", "tbody tr", act=_first_job),
@@ -310,6 +328,7 @@ def furnish(site: Site) -> None:
         keep(store, part, shop, cache="frozen", state="cancelled")
         keep(store, snapshot(kinds=(), cliff=False, rules=False), Selection(b"nothing:*"))
         keep_saving(store, SAVES)
+        keep_publication(store, PUBLISHED)
         keep_trace(store, replace(MEASURED, gaps=(Gap("10.0.0.3:6379", 12.0, 3.0, "It cannot be reached."),)))
         keep_watch(store, replace(WATCHED, gaps=(Gap("10.0.0.3:6379", 12.0, 3.0, "It cannot be reached."),)))
         furnish_jobs(store, "frozen")
