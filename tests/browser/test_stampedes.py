@@ -54,3 +54,5 @@ def test_a_stampede_appears_on_the_open_page_and_leads_to_its_key(
     page.locator("tbody a").first.click()
     page.locator(".stampede").get_by_role("link", name=key).click()
     expect(page.locator("#value")).to_contain_text("made anew")
+    with site.client("herd") as client:
+        client.delete(key)
