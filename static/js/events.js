@@ -72,7 +72,10 @@
     });
   }
 
-  // Connected here and not by markup: htmx may have looked at the page before its extension, or this script, was there.
-  stream.setAttribute("hx-sse:connect", stream.dataset.stream);
-  htmx.process(stream);
+  // Connected here and not by markup: htmx looks at the page in a timer, perhaps before its extension or this script is
+  // there, perhaps after. A timer that is set now comes after that one, so it is connected once.
+  setTimeout(() => {
+    stream.setAttribute("hx-sse:connect", stream.dataset.stream);
+    htmx.process(stream);
+  });
 })();
