@@ -147,6 +147,17 @@ def load(picture: Picture) -> Iterator[Finding]:
     yield Finding("ok", f"{rate} commands/s, {number_of(whole.get('connected_clients'), 'client')}, up for {up}.")
 
 
+def stampede(picture: Picture) -> Iterator[Finding]:
+    seen = picture.known.stampeded
+    if seen is not None and seen.keys:
+        yield Finding(
+            "warning",
+            f"A watch saw {number_of(seen.keys, 'key')} with a stampede in the last hour.",
+            "Many readers made the same key again at once. The watch names each, and what would have helped.",
+            "stampedes",
+        )
+
+
 RULES = (
     Rule("hit-ratio", "traffic", "The hit ratio, while it is good and holds.", "none", INFO, hit_ratio),
     Rule(
@@ -165,6 +176,7 @@ RULES = (
         OWN,
         hit_ratio_falling,
     ),
+    Rule("stampede", "traffic", "Keys had a stampede.", "any that a watch saw in the last hour", OWN, stampede),
     Rule("connections-refused", "traffic", "Connections were refused.", "any", INFO, connections_refused),
     Rule(
         "connections-many",

@@ -53,15 +53,24 @@ class OpenTrial:
 
 
 @dataclass(frozen=True)
+class Stampeded:
+    """What the last watch for stampedes has seen: how many keys had one, and when it saw that (epoch seconds)."""
+
+    keys: int
+    at: float
+
+
+@dataclass(frozen=True)
 class Known:
     """What is known of a cache besides its samples; None where nobody has looked.
 
-    p99_ms: of the commands of the last minutes.
+    p99_ms: of the commands of the last minutes. stampeded: of the last hour.
     """
 
     analysed: Analysed | None = None
     trials: tuple[OpenTrial, ...] = ()
     p99_ms: float | None = None
+    stampeded: Stampeded | None = None
 
 
 @dataclass(frozen=True)

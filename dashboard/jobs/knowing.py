@@ -6,16 +6,18 @@ import time
 import weakref
 from dataclasses import replace
 
-from dashboard.cache.picture import WINDOW_SECONDS, Analysed, Known, OpenTrial, Picture
-from dashboard.jobs import seeing
+from dashboard.cache.picture import WINDOW_SECONDS, Analysed, Known, OpenTrial, Picture, Stampeded
+from dashboard.jobs import seeing, snapshots, stampede_watch_job
 from dashboard.jobs.latency import p99_ms
-from dashboard.store import trials
+from dashboard.store import jobs, trials
 from dashboard.store.engine import Store
 from dashboard.store.jobs import Job
 from dashboard.store.trials import Trial
 
 P99_SECONDS = 15.0
 """What commands cost is sampled no more often, and pages ask every two seconds."""
+STAMPEDED_SECONDS = 3600.0
+"""What a watch saw longer ago says nothing about now."""
 
 
 class _Remembered:
@@ -38,6 +40,7 @@ def with_known(store: Store, cache: str, seen: Picture) -> Picture:
             _analysed(store, cache, kept),
             tuple(_open(one) for one in trials.open_on(store, [cache])),
             _p99(store, cache, kept),
+            _stampeded(store, cache, seen.now),
         ),
     )
 
@@ -72,3 +75,10 @@ def _p99(store: Store, cache: str, kept: _Remembered) -> float | None:
         value = p99_ms(store, cache, WINDOW_SECONDS)
         kept.p99[cache] = (now, value)
     return value
+
+
+def _stampeded(store: Store, cache: str, now: float) -> Stampeded | None:
+    job = next(iter(jobs.newest(store, cache, stampede_watch_job.NAME, 1)), None)
+    if job is None or now - (at := job.ended_at or now) > STAMPEDED_SECONDS:
+        return None
+    return Stampeded(snapshots.counts(job).get("alerts", 0), at)

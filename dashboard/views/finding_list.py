@@ -13,7 +13,7 @@ from dashboard.cache.findings import BY_ID, Finding, Level, Picture, answer, apa
 from dashboard.store import silences
 from dashboard.store.operators import Role
 from dashboard.store.silences import Silence
-from dashboard.views.access import may
+from dashboard.views.access import may, role_of
 from dashboard.views.deck import deck
 
 # Where a finding leads: its screen -> endpoint, what the address says, the link's words.
@@ -23,7 +23,9 @@ SCREENS: Mapping[str, tuple[str, dict[str, Any], str]] = {
     "statistics": ("statistics.show", {}, "Statistics"),
     "memory": ("memory.show", {}, "Memory"),
     "expiry": ("expiry.show", {}, "Expiry"),
+    "stampedes": ("stampedes.index", {}, "Stampedes"),
     "setting_changes": ("setting_changes.index", {}, "History"),
+    "listeners": ("listeners.index", {}, "Listeners"),
 }
 NEVER_SILENT = frozenset({"no-samples"})
 """Without samples nothing is known of a cache: that must not look like health."""
@@ -91,9 +93,12 @@ def _line(cache: Cache, finding: Finding, here: str) -> Line:
 
 
 def _link(cache: Cache, finding: Finding) -> tuple[str, str]:
-    """(address, words) of the screen that shows more; empty where there is no such screen."""
+    """(address, words) of the screen that shows more; empty where there is none, or none for this operator."""
     endpoint, query, words = SCREENS.get(finding.screen or "", ("", {}, ""))
     if endpoint not in current_app.view_functions:
+        return "", ""
+    role = role_of(current_app, endpoint)
+    if role is not None and not may(role):
         return "", ""
     return url_for(endpoint, cache=cache.name, **query), words
 

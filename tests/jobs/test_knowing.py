@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dashboard.cache.connect import Cache
-from dashboard.cache.findings import findings
+from dashboard.cache.findings import BY_ID, findings
 from dashboard.cache.selection import Selection
+from dashboard.cache.stampede import Stampedes
 from dashboard.cache.target import parse_target
 from dashboard.jobs import analysis_job, knowing, latency, seeing
 from dashboard.jobs.pool import Pool
@@ -21,6 +23,7 @@ from dashboard.store import jobs, trials
 from dashboard.store.engine import Store, open_store
 from dashboard.store.setting_changes import Asked
 from dashboard.store.trials import Draft
+from tests.kept import WATCHED, keep_watch
 from tests.programs import wait_until
 from tests.servers import Server, running
 
@@ -123,3 +126,19 @@ def test_slow_commands_are_a_finding_and_quick_ones_are_none(store: Store, eleme
     assert p99
     assert (p99 > 10) is told
     assert ("slow-commands" in rules(store)) is told
+
+
+def test_stampedes_that_a_watch_saw_are_told_for_an_hour(store: Store) -> None:
+    def told(after: float = 0.0) -> list[str]:
+        now = time.time() + after
+        seen = knowing.with_known(store, "main", seeing.gather(store, "main", now, 2.0))
+        return [one.sentence for one in BY_ID["stampede"].check(seen)]
+
+    assert told() == []
+    keep_watch(store, WATCHED, cache="other")
+    assert told() == []
+    keep_watch(store, WATCHED)
+    assert told() == ["A watch saw 3 keys with a stampede in the last hour."]
+    assert told(after=knowing.STAMPEDED_SECONDS + 5) == []
+    keep_watch(store, replace(WATCHED, found=Stampedes()))
+    assert told() == []

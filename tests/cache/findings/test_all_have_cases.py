@@ -11,7 +11,7 @@ from dashboard.cache.findings import RULES
 
 TESTS = Path(__file__).parent
 SOURCES = "".join(file.read_text() for file in (*TESTS.glob("test_*.py"), TESTS.parents[1] / "jobs/test_knowing.py"))
-ELSEWHERE = {"trial-stuck", "trial-overdue", "slow-commands"}
+ELSEWHERE = {"trial-stuck", "trial-overdue", "slow-commands", "stampede"}
 """In tests/jobs/test_knowing.py, which asks for findings as a page does."""
 
 
