@@ -74,7 +74,7 @@ WATCHED = Watch(
         keys=(
             MissedKey(Name("no:such:1"), "no:such:*", 20_000),
             MissedKey(Name("api:product:17"), "api:product:*", 612, 5),
-            MissedKey(Name("x" * 1024, 5000), "*", 300),
+            MissedKey(Name("x" * 512, 5000), "*", 300),
         ),
         namespaces=(
             MissedNamespace(
@@ -95,6 +95,7 @@ WATCHED = Watch(
     cpu=0.4,
     counted=30_000,
     reads=True,
+    begun_at=1_764_000_000.0,
     sampled=4_000,
     bursts=12,
 )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from dashboard.cache.key_token import printable
 from dashboard.cache.stampede import Cause, Episode, Name
 
-LONG_NAME = 1024
+LONG_NAME = 512
 """Bytes of a key's name; of a longer one the beginning and a digest are kept."""
 
 

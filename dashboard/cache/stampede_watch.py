@@ -47,7 +47,7 @@ class Watch:
     time that taking them took. counted: misses that the servers themselves have counted, as of the last look at INFO,
     0 where that is denied; of these, `unheard` were not told. gaps: when a primary was not heard. sampled: look-ups
     that were seen in `bursts` looks at commands. reads_denied: why these could not be had, "" where they could or were
-    not asked for. trial: number of what keeps notifications switched on, None where they were on already.
+    not asked for. begun_at: epoch seconds. trial: number of what keeps notifications switched on, None where they were on already.
     """
 
     progress: Progress
@@ -65,6 +65,7 @@ class Watch:
     bursts: int = 0
     reads_denied: str = ""
     new: bool = True
+    begun_at: float = 0.0
     trial: int | None = None
     notes: tuple[str, ...] = ()
 
@@ -149,6 +150,7 @@ class _Watching:
             sum(one.bursts for one in self._lookups.values()),
             self._reads_denied,
             options.new,
+            time.time() - (self._told - listener.begun),
         )
 
     def _look(self, primaries: Iterable[Node]) -> None:

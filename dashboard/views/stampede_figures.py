@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -62,12 +61,11 @@ def figures(job: Job, watch: Watch) -> dict[str, Any]:
     """The context of stampedes/_watch.html."""
     found, elapsed = watch.found, max(watch.progress.elapsed, 0.001)
     spent = stampede_words.spent(watch.events, watch.bytes, watch.progress.elapsed)
-    begun = (job.ended_at or time.time()) - watch.progress.elapsed
     p99 = {row.name: row.p99 for row in found.namespaces}
     return {
         "watch": watch,
         "answer": stampede_words.answer(found, ended=not job.open),
-        "alerts": [_alert(one, begun, p99, job.cache) for one in found.alerts[:SHOWN_ALERTS]],
+        "alerts": [_alert(one, watch.begun_at, p99, job.cache) for one in found.alerts[:SHOWN_ALERTS]],
         "keys": [KeyLine(one, _key(one.key, job.cache), _share(one.count, found)) for one in found.keys],
         "namespaces": [
             NamespaceLine(one, _keys_of(one.name, job.cache), one.misses / elapsed, _share(one.misses, found))

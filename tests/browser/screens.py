@@ -265,6 +265,7 @@ SCREENS: dict[str, Screen] = {
     "stampedes, form of production": Screen("/caches/live/stampedes", "form.panel"),
     "stampedes of a read-only cache": Screen("/caches/frozen/stampedes", ".alert"),
     "stampedes, for a viewer": Screen("/caches/down/stampedes", ".empty", role=Role.VIEWER),
+    "stampedes of a server that is down": Screen("/caches/down/stampedes", ".alert"),
     "stampedes": Screen("/caches/main/stampedes", "tbody tr", act=_stampedes),
     "publish": Screen("/caches/main/messages/new?keys=api:user:1%0Aapi:user:2", "table.messages"),
     "publish, raw text to a cluster": Screen("/caches/shards/messages/new?text=hello&sharded=yes", "#audience li"),

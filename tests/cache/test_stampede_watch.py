@@ -13,6 +13,7 @@ from dashboard.cache.connect import Cache
 from dashboard.cache.errors import Denied
 from dashboard.cache.key_token import from_printable
 from dashboard.cache.keyevents import SETTING
+from dashboard.cache.stampede_episode import LONG_NAME
 from dashboard.cache.stampede_events import flags
 from dashboard.cache.stampede_watch import Options, Watch, asks_for_new, watch
 from dashboard.cache.target import parse_target
@@ -186,7 +187,7 @@ def test_hostile_names_are_told_as_they_are(watching: Watching, plain: redis.Red
         plain.get(name)
     found = watching.reached(lambda told: told.found.misses == len(names), "all were heard")
     kept = {from_printable(one.key.text) for one in found.found.keys if not one.key.cut}
-    assert kept == {name for name in names if len(name) <= 1024}
+    assert kept == {name for name in names if len(name) <= LONG_NAME}
     assert {one.key.cut for one in found.found.keys} >= {3_000_000}
 
 
