@@ -49,8 +49,8 @@ def up(minutes: float) -> Iterator[Running]:
             yield Running(f"http://{HOST}:{port}", password.group(1))
 
 
-def take(browser: Browser, at: Running) -> None:
-    """All pictures, in light or dark as their names say.
+def take(browser: Browser, at: Running, only: str = "") -> None:
+    """All pictures, in light or dark as their names say; or those of one screen that needs nothing of the others.
 
     The overview comes first: what is done for the other pictures can be seen in its charts.
     """
@@ -61,6 +61,9 @@ def take(browser: Browser, at: Running) -> None:
     dark = browser.new_context(
         base_url=at.url, viewport=SIZE, color_scheme="dark", storage_state=context.storage_state()
     ).new_page()
+    if only:
+        ALONE[only](dark)
+        return
     overview(light, "light")
     overview(dark, "dark")
     change_something(light)
@@ -72,6 +75,7 @@ def take(browser: Browser, at: Running) -> None:
     memory(dark)
     invalidation(light)
     eviction(light)
+    events(dark)
 
 
 def change_something(page: Page) -> None:
@@ -156,10 +160,23 @@ def eviction(page: Page) -> None:
     shoot(page, "eviction-light")
 
 
+def events(page: Page) -> None:
+    """Invalidations as the shop tells them, and keys that expire, are evicted and tracked."""
+    page.goto(f"{CACHE}/events?channel=invalidate&tracking=api:*")
+    rows = page.locator("#event-rows > li")
+    expect(page.locator("[data-event-state]")).to_have_text("live", timeout=60_000)
+    expect(rows.filter(has_text="keys").first).to_be_visible(timeout=120_000)
+    page.wait_for_timeout(60_000)  # the line of the last minute fills
+    shoot(page, "events-dark")
+
+
 def audit(page: Page) -> None:
     page.goto("/audit")
     page.locator("tbody tr").filter(has_text="key.ttl").first.locator("summary").click()
     shoot(page, "audit-light")
+
+
+ALONE = {"events": events}
 
 
 def shoot(page: Page, name: str) -> None:
@@ -178,12 +195,13 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=15.0, help="how long the traffic runs before")
     parser.add_argument("--url", help="of a `cachedeck up` that runs already")
     parser.add_argument("--password", default="", help="of its operator admin")
+    parser.add_argument("--only", choices=sorted(ALONE), default="", help="the picture of this screen alone")
     chosen = parser.parse_args()
     IMAGES.mkdir(parents=True, exist_ok=True)
     known = contextlib.nullcontext(Running(chosen.url, chosen.password)) if chosen.url else up(chosen.minutes)
     with sync_playwright() as playwright, known as at:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
-        take(browser, at)
+        take(browser, at, chosen.only)
         browser.close()
 
 
