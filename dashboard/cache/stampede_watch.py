@@ -47,7 +47,8 @@ class Watch:
     time that taking them took. counted: misses that the servers themselves have counted, as of the last look at INFO,
     0 where that is denied; of these, `unheard` were not told. gaps: when a primary was not heard. sampled: look-ups
     that were seen in `bursts` looks at commands. reads_denied: why these could not be had, "" where they could or were
-    not asked for. begun_at: epoch seconds. trial: number of what keeps notifications switched on, None where they were on already.
+    not asked for. begun_at: epoch seconds. trial: number of what keeps notifications switched on, None where they were
+    on already.
     """
 
     progress: Progress
