@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import redis
 from dashboard.cache.connect import Cache
 from dashboard.cache.target import parse_target
 from tests.programs import wait_until
-from tests.servers import HOST, Server, free_port, start
+from tests.servers import HOST, Server, free_port, running, start
 
 SERVICE = "mymaster"
 FILL = "for i = 3, #ARGV do redis.call('SET', ARGV[i], ARGV[1]) end"
@@ -123,3 +123,32 @@ def watched_primary() -> Iterator[tuple[Server, Server]]:
             sentinel.stop()
     finally:
         primary.stop()
+
+
+@contextlib.contextmanager
+def replaceable(fill: Callable[[Server], object], *arguments: str) -> Iterator[tuple[Server, Server, Server]]:
+    """(primary, replica, sentinel) for one block: the sentinel alone decides who takes over, and soon. The replica has
+    what `fill` has put into the primary."""
+    with contextlib.ExitStack() as stack:
+        primary = stack.enter_context(running(*arguments))
+        replica = stack.enter_context(running(*arguments, "--replicaof", f"{HOST} {primary.port}"))
+        fill(primary)
+        with replica.client() as client, primary.client() as other:
+            wait_until(lambda: client.info("replication")["master_link_status"] == "up", "in step")
+            wait_until(lambda: client.dbsize() == other.dbsize(), "it has all keys")
+        sentinel = start_sentinel(primary)
+        stack.callback(sentinel.stop)
+        with sentinel.client(decode_responses=True) as client:
+            client.execute_command("SENTINEL", "SET", SERVICE, "down-after-milliseconds", 500)
+            client.execute_command("SENTINEL", "SET", SERVICE, "failover-timeout", 3000)
+            wait_until(lambda: _can_replace(client.execute_command("SENTINEL", "REPLICAS", SERVICE)), "it knows")
+        yield primary, replica, sentinel
+
+
+def _can_replace(replicas: list[dict[str, object]]) -> bool:
+    """Whether a sentinel knows of one replica, and has asked it."""
+    return (
+        len(replicas) == 1
+        and "slave" in str(replicas[0].get("flags"))
+        and int(str(replicas[0].get("slave-priority", 0))) > 0
+    )

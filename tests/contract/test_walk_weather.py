@@ -29,7 +29,7 @@ from dashboard.cache.target import parse_target
 from dashboard.cache.watch import Limits
 from dashboard.jobs.analysis_job import KIND
 from tests.cache.analysing import set_all
-from tests.contract.sites import SERVICE, start_sentinel
+from tests.contract.sites import SERVICE, replaceable
 from tests.programs import wait_until
 from tests.servers import HOST, Cluster, Server, running, start_cluster, start_cluster_replicas
 
@@ -341,27 +341,8 @@ def test_a_server_that_stays_as_it_is_strains_nothing(monkeypatch: pytest.Monkey
 @pytest.fixture
 def watched() -> Iterator[tuple[Server, Server, Server]]:
     """(primary, replica, sentinel): the sentinel alone decides, and soon."""
-    with contextlib.ExitStack() as stack:
-        primary = stack.enter_context(running(*QUICK))
-        replica = stack.enter_context(running(*QUICK, "--replicaof", f"{HOST} {primary.port}"))
-        set_all(primary, _keys(SOME))
-        with replica.client() as client:
-            wait_until(lambda: client.info("replication")["master_link_status"] == "up", "in step")
-            wait_until(lambda: client.dbsize() == SOME, "it has all keys")
-        sentinel = start_sentinel(primary)
-        stack.callback(sentinel.stop)
-        with sentinel.client(decode_responses=True) as client:
-            client.execute_command("SENTINEL", "SET", SERVICE, "down-after-milliseconds", 500)
-            client.execute_command("SENTINEL", "SET", SERVICE, "failover-timeout", 3000)
-            wait_until(lambda: len(client.execute_command("SENTINEL", "REPLICAS", SERVICE)) == 1, "it knows")
-            wait_until(
-                lambda: (
-                    "slave" in str(client.execute_command("SENTINEL", "REPLICAS", SERVICE)[0].get("flags"))
-                    and int(client.execute_command("SENTINEL", "REPLICAS", SERVICE)[0].get("slave-priority", 0)) > 0
-                ),
-                "it has asked the replica",
-            )
-        yield primary, replica, sentinel
+    with replaceable(lambda primary: set_all(primary, _keys(SOME)), *QUICK) as found:
+        yield found
 
 
 @pytest.mark.parametrize("killed", [False, True], ids=["asked for", "killed"])
