@@ -51,6 +51,7 @@ def output_limit(picture: Picture) -> Iterator[Finding]:
             f"{picture.where(spans)} because its replies waited in too large a buffer.",
             "A subscriber, a replica or a MONITOR that reads too slowly; client-output-buffer-limit sets how much may "
             "wait.",
+            "listeners",
         )
 
 

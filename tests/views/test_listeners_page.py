@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -11,7 +12,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from dashboard.settings import Settings
+from dashboard.store import samples
+from dashboard.store.engine import Store
 from dashboard.store.operators import Role
+from dashboard.store.samples import Sample
 from dashboard.views import listener_looks
 from tests.cache.listening import limited as limits
 from tests.cache.listening import raw, swamped
@@ -151,3 +155,18 @@ def test_of_a_cluster_each_client_stands_with_its_node(
     with raw(server, "app", ("SUBSCRIBE", "news")):
         text = _text(signed_in_client(make_app(of_cluster), Role.OPERATOR))
     assert f"at 127.0.0.1:{server.port}" in text
+
+
+def test_a_finding_about_dropped_clients_leads_here_who_may_come(
+    server: Server, operator: FlaskClient, viewer: FlaskClient, store: Store
+) -> None:
+    now = time.time()
+    for past in range(200, -1, -2):
+        counters = {"client_output_buffer_limit_disconnections": 200.0 - past, "total_commands_processed": 1e4 - past}
+        values = {**counters, "sampled_at": now - past, "uptime_in_seconds": 1e5 - past}
+        samples.save(store, [Sample(now - past, "main", f"127.0.0.1:{server.port}", values)])
+    link = f'href="{PATH}">Listeners'
+    for client, leads in ((operator, True), (viewer, False)):
+        page = client.get("/caches/main/").text
+        assert "its replies waited in too large a buffer" in page
+        assert (link in page) is leads
