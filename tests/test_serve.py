@@ -128,11 +128,24 @@ def test_its_worker_does_not_outlive_it(own_web: Web) -> None:
     wait_until(lambda: not alive(worker), "gunicorn's worker to end")
 
 
-class Stream:
-    """An open console, as a browser has it; `text` is what it has been sent so far."""
+def _narrow(port: int, receives: int) -> socket.socket:
+    """A connection whose receiving end holds only so many bytes (the kernel doubles them)."""
+    found = socket.socket()
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receives)
+    found.settimeout(120)
+    found.connect((HOST, port))
+    return found
 
-    def __init__(self, port: int, cookie: str, last_id: str = "") -> None:
+
+class Stream:
+    """An open console, as a browser has it; `text` is the last of what it has been sent."""
+
+    REMEMBERED = 100_000
+
+    def __init__(self, port: int, cookie: str, last_id: str = "", receives: int = 0) -> None:
         self._connection = http.client.HTTPConnection(HOST, port, timeout=120)
+        if receives:
+            self._connection.sock = _narrow(port, receives)
         headers = {"Cookie": cookie, **({"Last-Event-ID": last_id} if last_id else {})}
         self._connection.request("GET", "/caches/shop/events/stream?channel=inv", headers=headers)
         self.answer = self._connection.getresponse()
@@ -143,7 +156,35 @@ class Stream:
         while words not in self.text:
             line = self.answer.readline().decode()
             assert line, f"it has ended without {words!r}: {self.text}"
-            self.text += line
+            self._take(line)
+
+    def read_until_told_of(self, events: int) -> None:
+        """Until all of them are shown, or counted as left out or as lost."""
+        while sum((self.shown, self.skipped, self.lost)) < events:
+            line = self.answer.readline().decode()
+            assert line, "it has ended before"
+            self._take(line)
+
+    def _take(self, line: str) -> None:
+        self.text = (self.text + line)[-self.REMEMBERED :]
+
+    @property
+    def shown(self) -> int:
+        return self._figure("shown")
+
+    @property
+    def skipped(self) -> int:
+        return self._figure("more than can be shown")
+
+    @property
+    def lost(self) -> int:
+        return self._figure("lost")
+
+    def _figure(self, words: str) -> int:
+        """Of the last counts that were told."""
+        told = self.text[self.text.rfind('hx-target="#event-counts"') :]
+        found = re.findall(rf'class="n">([^<]*)</span> {words}', told)
+        return int(re.sub(r"\D", "", found[0])) if found else 0
 
     def ended(self) -> bool:
         """Wait for its end, which has to be a proper one."""
@@ -177,9 +218,39 @@ def _watched_web(data: Path, port: int, server: Server) -> Iterator[Web]:
         yield Web(program, port)
 
 
-def test_open_streams_end_with_it_and_go_on_after_it_has_come_back(tmp_path: Path, valkey: Server) -> None:
-    with closing(open_store(f"sqlite:///{tmp_path / 'cachedeck.db'}")) as store:
+def _add_viewer(data: Path) -> None:
+    with closing(open_store(f"sqlite:///{data / 'cachedeck.db'}")) as store:
         operators.add(store, "vera", PASSWORD, Role.VIEWER)
+
+
+FLOOD = """
+for n = ARGV[1], ARGV[2] do redis.call('PUBLISH', 'inv', string.rep(string.char(255), 500)) end
+redis.call('PUBLISH', 'inv', ARGV[2])
+"""
+
+
+def test_a_slow_browser_loses_visibly_what_a_fast_one_beside_it_is_told(tmp_path: Path, valkey: Server) -> None:
+    _add_viewer(tmp_path)
+    rounds, each, port = 25, 400, free_port()
+    with valkey.client() as client, ExitStack() as stack:
+        web = stack.enter_context(_watched_web(tmp_path, port, valkey))
+        cookie = _signed_in(web)
+        fast, slow = (stack.enter_context(closing(Stream(port, cookie, receives=16_384))) for _ in range(2))
+        for stream in (fast, slow):
+            stream.read_until("heard from")
+        assert client.pubsub_numsub("inv")[0][1] == 1, "one connection for both"
+        for start in range(0, rounds * each, each):
+            # Bytes that are no text are long when they are drawn: the slow one's connection is soon full.
+            client.eval(FLOOD, 0, start + 1, start + each)
+            fast.read_until(f">{start + each}<")
+        for stream in (fast, slow):
+            stream.read_until_told_of(rounds * (each + 1))
+    assert slow.lost > 0, "the slow one has lost some, and says so"
+    assert fast.lost == 0, "the fast one has lost nothing"
+
+
+def test_open_streams_end_with_it_and_go_on_after_it_has_come_back(tmp_path: Path, valkey: Server) -> None:
+    _add_viewer(tmp_path)
     port = free_port()
     with valkey.client() as client, ExitStack() as stack:
         with _watched_web(tmp_path, port, valkey) as web:

@@ -46,7 +46,7 @@ SESSION_SECONDS = 5.0
 """How often the store is asked whether the session still holds."""
 COMMENT_SECONDS = 15.0
 """Where nothing is sent for so long, a comment is: proxies close what is silent."""
-SEND_SECONDS = 20
+SEND_SECONDS = 60
 """A browser that takes nothing for so long is given up."""
 SEND_BYTES = 128 * 1024
 """Of the socket's buffer: what a slow browser has not taken yet grows old there."""
