@@ -184,17 +184,19 @@ class _Listener:
             poll.register(self._ear.fileno(), select.POLLIN)
             while not self._stop.is_set():
                 poll.poll(WAKE_SECONDS * 1000)
-                self._take()
-                self._ear.ping()
+                if not self._take():  # in a flood, what comes is sign of life enough, and an answer would be late
+                    self._ear.ping()
         except CacheError as error:
             self.error = error
 
-    def _take(self) -> None:
+    def _take(self) -> bool:
+        """Whether anything had come."""
         messages = self._ear.take()
         latency = 1000 * (time.monotonic() - self.sent_at)
         with self._lock:
             for message in messages:
                 self._heard.take(message[-1], latency)
+        return bool(messages)
 
 
 def _with_heard(sent: Publication, heard: Acknowledging) -> Publication:
