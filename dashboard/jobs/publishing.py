@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -15,11 +16,13 @@ from dashboard.jobs.kinds import KINDS
 from dashboard.jobs.publish_job import NAME, arguments
 from dashboard.jobs.run_here import new_owner, run_here
 from dashboard.store import jobs
+from dashboard.store.errors import StoreError
 from dashboard.store.jobs import Job
 
 AT_ONCE = 8
 """So many messages are listened after at a time, by this process, beside its requests."""
 
+_log = logging.getLogger(__name__)
 _places = threading.BoundedSemaphore(AT_ONCE)
 
 
@@ -30,13 +33,14 @@ def publish_aside(work: Work, draft: Draft, seconds: float, caller: Caller, reas
     the message is out by then. Raises Refused, ReadOnlyCache, StoreError.
     """
     work.cache.require_writable()
-    if not _places.acquire(blocking=False):
+    places = _places
+    if not places.acquire(blocking=False):
         raise Refused(f"{AT_ONCE} messages are being listened after just now.", "Wait some seconds.")
     try:
         job, run = _prepared(work, draft, seconds, caller, reason)
-        threading.Thread(target=_released, args=(run,), name=f"message of job {job.id}", daemon=True).start()
+        threading.Thread(target=_run_aside, args=(run, places), name=f"message of job {job.id}", daemon=True).start()
     except BaseException:
-        _places.release()
+        places.release()
         raise
     return job
 
@@ -91,8 +95,10 @@ def _with_message(draft: Draft, seconds: float) -> Mapping[str, Kind]:
     return {NAME: kind}
 
 
-def _released(run: Callable[[], Job]) -> None:
+def _run_aside(run: Callable[[], Job], places: threading.BoundedSemaphore) -> None:
     try:
         run()
+    except StoreError as error:
+        _log.warning("what became of a message could not be written down: %s", error.sentence)
     finally:
-        _places.release()
+        places.release()
