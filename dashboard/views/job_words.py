@@ -11,6 +11,7 @@ from flask import current_app, url_for
 
 from dashboard.cache.progress import Progress
 from dashboard.cache.wording import number_of
+from dashboard.cache.wording import number_of
 from dashboard.jobs import invalidation_job, publish_job, stampede_watch_job
 from dashboard.jobs.kind import Kind
 from dashboard.jobs.kinds import KINDS
@@ -19,12 +20,14 @@ from dashboard.jobs.resuming import resumes
 from dashboard.jobs.retime_job import PLAN, RETIME
 from dashboard.store import jobs
 from dashboard.store.jobs import Job
+from dashboard.store.operators import Role
+from dashboard.views.access import may, role_of
 from dashboard.views.deck import deck
 from dashboard.views.filters import duration, number, short
 
 # Where a kind's result is drawn: endpoint, the link's words. The first is where its name leads. Each is given the
 # job's number, and the query of its selection where it has one, or the number of the invalidation that it is about;
-# one that does not exist is not drawn.
+# one that does not exist, or that the reader may not open, is not drawn.
 RESULTS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "analysis": (("expiry.show", "Expiry"), ("memory.show", "Memory")),
     "retime.plan": (("retimings.show", "What it would do"),),
@@ -161,7 +164,8 @@ def _listened(job: Job, counted: Mapping[str, int], took: str) -> str:
     if job.kind == publish_job.NAME:
         return _published(counted)
     if job.kind == stampede_watch_job.NAME:
-        return f"{number(counted.get('alerts', 0))} alerts from {number(counted.get('misses', 0))} misses in {took}."
+        alerts, misses = counted.get("alerts", 0), counted.get("misses", 0)
+        return f"{number_of(alerts, 'alert')} from {number_of(misses, 'miss', 'misses')} in {took}."
     return f"{number(counted.get('evictions', 0))} evictions heard of in {took}."
 
 
@@ -226,5 +230,5 @@ def _links(job: Job) -> tuple[tuple[str, str], ...]:
     return tuple(
         (url_for(endpoint, **{**leads, "cache": job.cache}), words)
         for endpoint, words in RESULTS.get(job.kind, ())
-        if endpoint in current_app.view_functions
+        if endpoint in current_app.view_functions and may(role_of(current_app, endpoint) or Role.VIEWER)
     )

@@ -34,9 +34,10 @@ def test_a_stampede_appears_on_the_open_page_and_leads_to_its_key(
     page.get_by_role("button", name="Start watching").click()
     expect(page).to_have_url(re.compile(rf"{PATH}/\d+$"))
     wait_until(lambda: {"E", "m"} <= set(_flags(site)), "notifications are on")
+    begun = page.get_by_text("No stampede so far")
     if not scripts:
-        page.reload()
-    expect(page.get_by_text("No stampede so far")).to_be_visible()
+        wait_until(lambda: page.reload() is not None and begun.count() > 0, "it watches")
+    expect(begun).to_be_visible()
     with site.client("herd") as client:
         client.set(key, "old", px=1)
         wait_until(lambda: not client.exists(key), "it expired")
