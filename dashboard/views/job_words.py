@@ -11,7 +11,6 @@ from flask import current_app, url_for
 
 from dashboard.cache.progress import Progress
 from dashboard.cache.wording import number_of
-from dashboard.cache.wording import number_of
 from dashboard.jobs import invalidation_job, publish_job, stampede_watch_job
 from dashboard.jobs.kind import Kind
 from dashboard.jobs.kinds import KINDS
