@@ -170,6 +170,10 @@ def test_it_is_for_operators(viewer: FlaskClient, operator: FlaskClient, listene
     assert send(viewer, keys="a").status_code == 403
     assert viewer.get(f"{PATH}/new").status_code == 403
     assert viewer.get(sent).status_code == 403
+    assert (sent in operator.get("/caches/main/jobs").text, sent in viewer.get("/caches/main/jobs").text) == (
+        True,
+        False,
+    )
     assert (len(jobs.newest(store, "main", NAME)), listener.count) == (1, 1)
 
 
