@@ -16,7 +16,8 @@ from dashboard.cache.events.hearing import Standing
 from dashboard.views.event_rows import KeyAddress, rows
 from dashboard.views.event_standing import shown
 
-REMEMBERED = 32
+REMEMBERED = 64
+"""Messages: of some subscriptions with their last beats (BEATS of cache/events/buffer.py)."""
 
 
 class Drawing:

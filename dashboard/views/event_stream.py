@@ -193,7 +193,7 @@ class Stream:
         late = time.monotonic() - self._took_at > LATE_SECONDS + WAIT_SECONDS
         self._took_at = time.monotonic()
         calm = self._took_at - self._crowded_at > CALM_SECONDS
-        batch = self._buffer.batch(self._after, BURST if calm else ROWS)
+        batch = self._buffer.beat(self._after, BURST if calm else ROWS)
         if batch.upto - batch.after >= ROWS:
             self._crowded_at = self._took_at
         self._after = batch.upto

@@ -17,8 +17,10 @@ from itertools import islice
 from dashboard.cache.events.event import Event, Gap, Item
 from dashboard.cache.events.sieve import Sieve
 
-CUT_LATELY = 8
-"""Batches that are remembered: most watchers ask for the same one, some are a beat or two behind."""
+BEATS = 16
+"""Of tell() that are remembered: who is a few behind gets each as the others had it."""
+CUT_LATELY = 2 * BEATS
+"""Batches that are remembered: most watchers ask for the same ones."""
 KEPT = 1000
 """Events of a subscription that are kept, so that a page which is opened later begins with them."""
 
@@ -57,6 +59,7 @@ class Buffer:
         self._kept: deque[Item] = deque(maxlen=most)
         self._changed = threading.Condition()
         self._told = 0
+        self._beats = deque([0], maxlen=BEATS)
         self._cut_lately: OrderedDict[tuple[int, int, int], Batch] = OrderedDict()
 
     def add(self, items: Sequence[Item], passed: int | None = None) -> None:
@@ -71,6 +74,7 @@ class Buffer:
         with self._changed:
             if self._told != self.passed:
                 self._told = self.passed
+                self._beats.append(self.passed)
                 self._changed.notify_all()
 
     def close(self, why: str = "") -> None:
@@ -84,17 +88,26 @@ class Buffer:
             return self._changed.wait_for(lambda: self._told > after or self.closed, seconds) and self._told > after
 
     def batch(self, after: int, most: int) -> Batch:
-        """What was told of after this number. Watchers that keep up get one and the same object, so that whoever draws
-        it need do so once."""
+        """What was told of after this number."""
         with self._changed:
-            upto = max(self._told, after)
-            key = (after, upto, most)
-            found = self._cut_lately.get(key)
-            if found is None:
-                found = self._cut_lately[key] = self._cut(after, upto, most)
-                if len(self._cut_lately) > CUT_LATELY:
-                    self._cut_lately.popitem(last=False)
-            return found
+            return self._remembered(after, max(self._told, after), most)
+
+    def beat(self, after: int, most: int) -> Batch:
+        """What was told of after this number, up to the next time that something was told. So watchers get one and the
+        same object, even those that are behind, and whoever draws it need do so once.
+
+        Who is so late that a part of it is there no more passes over what is left, but for gaps and the last beat.
+        """
+        with self._changed:
+            beats, upto = self._beats, max(self._told, after)
+            before_last = beats[-2] if len(beats) > 1 else 0
+            if after >= before_last:
+                return self._remembered(after, upto, most)
+            if after < self.passed - len(self._kept):
+                return self._remembered(after, before_last, 0)
+            if after >= beats[0]:
+                upto = next(one for one in beats if one > after)
+            return self._remembered(after, upto, most)
 
     def kept(self) -> tuple[Item, ...]:
         """All that is there, the oldest first."""
@@ -106,6 +119,15 @@ class Buffer:
         """The number of the oldest that is there; passed + 1 where nothing is."""
         with self._changed:
             return self.passed - len(self._kept) + 1
+
+    def _remembered(self, after: int, upto: int, most: int) -> Batch:
+        key = (after, upto, most)
+        found = self._cut_lately.get(key)
+        if found is None:
+            found = self._cut_lately[key] = self._cut(after, upto, most)
+            if len(self._cut_lately) > CUT_LATELY:
+                self._cut_lately.popitem(last=False)
+        return found
 
     def _cut(self, after: int, upto: int, most: int) -> Batch:
         first = self.passed - len(self._kept) + 1
@@ -123,7 +145,7 @@ def _evenly(items: list[tuple[int, Item]], most: int) -> list[tuple[int, Item]]:
         return items
     gaps = [one for one in items if isinstance(one[1], Gap)]
     events = [one for one in items if isinstance(one[1], Event)]
-    step = len(events) / most
+    step = len(events) / max(most, 1)
     # The last is among them: what is newest says how things are.
     chosen = [events[len(events) - 1 - int(number * step)] for number in range(most)] if events else []
     return sorted([*gaps, *chosen], key=lambda one: one[0])

@@ -117,6 +117,48 @@ def test_every_event_is_given_or_counted(after: int) -> None:
     assert len(batch.items) <= 10
 
 
+def told(buffer: Buffer, *beats: int) -> None:
+    """As many events as each says, and those who wait are woken after each."""
+    for number in beats:
+        buffer.add([event(buffer.passed + place) for place in range(1, number + 1)])
+        buffer.tell()
+
+
+def test_who_is_some_beats_behind_gets_what_the_others_had() -> None:
+    buffer = Buffer(Sieve())
+    told(buffer, 3)
+    quick = buffer.beat(0, 10)
+    told(buffer, 4)
+    quick_again = buffer.beat(quick.upto, 10)
+    told(buffer, 5)
+    slow = buffer.beat(0, 10)
+    assert slow is quick
+    assert buffer.beat(slow.upto, 10) is quick_again
+    assert (buffer.beat(7, 10).after, buffer.beat(7, 10).upto) == (7, 12)
+    assert buffer.beat(5, 10).upto == 7  # wherever it comes from, it is in step then
+    assert buffer.beat(12, 10).empty
+
+
+def test_who_is_too_late_passes_over_the_rest_but_for_gaps_and_the_last_beat() -> None:
+    buffer = Buffer(Sieve(), most=10)
+    told(buffer, 6)
+    buffer.add([Gap(7.0, 6.0, "here", "It went away.", over=True)])
+    told(buffer, 5, 2)
+    over = buffer.beat(0, 10)
+    assert [number for number, _ in over.items] == [7]
+    assert (over.after, over.upto, over.lost, over.skipped) == (0, 12, 4, 7)
+    last = buffer.beat(over.upto, 10)
+    assert [number for number, _ in last.items] == [13, 14]
+
+
+def test_a_flood_is_shown_to_who_keeps_up() -> None:
+    buffer = Buffer(Sieve(), most=10)
+    told(buffer, 50)
+    told(buffer, 50)
+    batch = buffer.beat(50, 5)
+    assert (len(batch.items), batch.lost, batch.skipped) == (5, 40, 5)
+
+
 def test_a_selection_has_the_newest_and_every_gap() -> None:
     buffer = Buffer(Sieve())
     buffer.add(
