@@ -177,7 +177,7 @@ def test_a_stream_goes_on_where_it_was(console: Callable[..., Console], arrangin
 
 
 def test_what_is_kept_no_more_is_a_gap(
-    console: Callable[..., Console], arranging: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    console: Callable[..., Console], viewer: FlaskClient, arranging: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_stream, "BURST", 2000)
     stream = console("channel=inv")
@@ -186,6 +186,8 @@ def test_what_is_kept_no_more_is_a_gap(
     last = (stream.read_until(">first<"), stream.last_id)[1]
     stream.close()
     arranging.eval("for n = 1, 1500 do redis.call('PUBLISH', 'inv', 'n' .. n) end", 0)
+    counted = '<span class="n">1\u202f501</span> events since'
+    wait_until(lambda: counted in viewer.get(f"{PATH}?channel=inv").text, "all of them were heard")
     late = console("channel=inv", last)
     text = late.read_until(">n1500<")
     assert re.search(r"gap</span> <span class=\"n\">500</span> events", text), "1,000 of 1,500 are kept"
