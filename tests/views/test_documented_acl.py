@@ -60,7 +60,6 @@ REFUSED = (
     "CLIENT KILL ID 1",
     "CLIENT PAUSE 1",
     "CONFIG SET maxmemory 0",
-    "PUBSUB CHANNELS",
     "MIGRATE h 1 k 0 1",
     "SET a b",
     "SHUTDOWN NOSAVE",
