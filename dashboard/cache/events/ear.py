@@ -74,7 +74,7 @@ class Ear:
         self._unfinished = 0
         self._early: list[list[Any]] = []
         self._into = bytearray(READ_BYTES)
-        self._asked_at = time.monotonic()
+        self._asked_at = self._read_at = time.monotonic()
         with cache.asking(node):
             pool: Any = node.client.connection_pool
             self._connection = pool.connection_class(
@@ -115,11 +115,12 @@ class Ear:
     def ping(self) -> None:
         """Ask for a sign of life, once in a while; what was published before comes before its answer.
 
-        Raises TimedOut where the one before was not answered in time.
+        Raises TimedOut where the one before was not answered in time. In a flood the answer stands at the end of a
+        queue: whoever has something to say is there.
         """
         now = time.monotonic()
         if self.answered < self.asked:
-            if now - self._asked_at > self._cache.target.timeout:
+            if now - max(self._asked_at, self._read_at) > self._cache.target.timeout:
                 raise TimedOut(f"{self.node.name} did not answer within the time-out.")
             return
         if now - self._asked_at >= PING_SECONDS:
@@ -212,6 +213,7 @@ class Ear:
         if not size:
             raise redis.ConnectionError("The server has closed the connection.")
         self._connection._parser._reader.feed(self._into, 0, size)
+        self._read_at = time.monotonic()
         self.bytes += size
         self._unfinished += size
         if self._unfinished > MOST_BYTES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -63,6 +64,19 @@ def test_a_payload_of_megabytes_comes_whole(shop: Cache) -> None:
         shop.execute("PUBLISH", "inv", b"x" * 10_000_000)
         assert [len(message[2]) for message in heard(ear)] == [10_000_000]
         assert ear.bytes > 10_000_000
+
+
+def test_an_answer_that_stands_behind_a_flood_is_waited_for(valkey: Server) -> None:
+    with closing(Cache(parse_target(f"shop={valkey.url}?timeout=0.2"))) as cache, on(cache, ("channel", "inv")) as ear:
+        with valkey.client() as client:
+            for _ in range(4):
+                client.publish("inv", b"x" * 5_000_000)
+        ear._ask(time.monotonic())
+        time.sleep(0.3)
+        found = ear.take()
+        assert ear.answered < ear.asked, "there is more than one take reads"
+        ear.ping()
+        wait_until(lambda: found.extend(ear.take()) or len(found) == 4, "all came")
 
 
 def test_what_is_refused_is_named_and_the_rest_is_heard(valkey: Server) -> None:
