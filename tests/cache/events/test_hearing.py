@@ -135,21 +135,24 @@ def test_what_a_sieve_lets_through_has_numbers_of_its_own(shop: Cache, valkey: S
 
 
 def test_a_server_that_goes_and_comes_leaves_a_gap_and_is_heard_again(hub: Hub) -> None:
-    with running() as server, closing(Cache(parse_target(f"shop={server.url}"))) as cache:
-        with heard(hub, cache, to(("channel", "inv"))) as (hearing, buffer):
-            server.stop()
-            wait_until(lambda: bool(hearing.standing.silent), "it is said that nothing is heard")
-            assert hearing.standing.heard == ()
-            server.restart()
-            wait_until(lambda: len(hearing.standing.heard) == 1, "it is heard again")
-            with server.client() as client:
-                client.publish("inv", "again")
-            wait_until(lambda: payloads(buffer) == [b"again"], "what is told now comes")
-            begun, over = gaps(buffer)
-            assert (begun.over, over.over) == (False, True)
-            assert begun.at <= over.since + 1
-            assert over.since <= over.at
-            assert begun.why
+    with (
+        running() as server,
+        closing(Cache(parse_target(f"shop={server.url}"))) as cache,
+        heard(hub, cache, to(("channel", "inv"))) as (hearing, buffer),
+    ):
+        server.stop()
+        wait_until(lambda: bool(hearing.standing.silent), "it is said that nothing is heard")
+        assert hearing.standing.heard == ()
+        server.restart()
+        wait_until(lambda: len(hearing.standing.heard) == 1, "it is heard again")
+        with server.client() as client:
+            client.publish("inv", "again")
+        wait_until(lambda: payloads(buffer) == [b"again"], "what is told now comes")
+        begun, over = gaps(buffer)
+        assert (begun.over, over.over) == (False, True)
+        assert begun.at <= over.since + 1
+        assert over.since <= over.at
+        assert begun.why
 
 
 def test_a_flood_is_counted_whole(shop: Cache, valkey: Server, hub: Hub) -> None:
@@ -241,9 +244,12 @@ def test_it_ends_when_nobody_watches_and_begins_anew(shop: Cache, valkey: Server
 def test_there_is_a_bound_to_subscriptions_and_to_sieves(shop: Cache) -> None:
     with closing(Hub(most=2)) as hub, ExitStack() as stack:
         stack.enter_context(hub.watching(shop, to(("channel", "a")), Sieve()))
-        with hub.watching(shop, to(("channel", "b")), Sieve()):
-            with pytest.raises(TooMany), hub.watching(shop, to(("channel", "c")), Sieve()):
-                pass
+        with (
+            hub.watching(shop, to(("channel", "b")), Sieve()),
+            pytest.raises(TooMany),
+            hub.watching(shop, to(("channel", "c")), Sieve()),
+        ):
+            pass
         # Nobody watches the second any more: it gives way.
         stack.enter_context(hub.watching(shop, to(("channel", "c")), Sieve()))
         for number in range(hearings.MOST_SIEVES - 1):
