@@ -21,7 +21,7 @@ from dataclasses import replace
 from dashboard.cache.fold import folding
 from dashboard.cache.heavy_hitters import Heavy
 from dashboard.cache.key_token import printable
-from dashboard.cache.lock_signs import LockSigns
+from dashboard.cache.lock_signs import SHORT_SECONDS, LockSigns
 from dashboard.cache.refill_times import RefillTimes
 from dashboard.cache.stampede import AbsentKey, Alert, Cause, MissedKey, MissedNamespace, Stampedes
 from dashboard.cache.stampede_episode import LONG_NAME, Followed, KeyName, cut, shown
@@ -230,7 +230,10 @@ class StampedeCount:
             self._tell(record, lock)
 
     def _lock_of(self, record: Followed) -> str:
-        found = self._locks.of(record.name, record.began) if isinstance(record.name, bytes) else None
+        if not isinstance(record.name, bytes):
+            return ""
+        # It may have been taken in an episode before, of the same load that takes long.
+        found = self._locks.of(record.name, max(record.first, record.began - SHORT_SECONDS))
         return printable(found) if found is not None else ""
 
     def _tell(self, record: Followed, lock: str) -> None:

@@ -90,6 +90,13 @@ def test_a_lock_of_before_does_not_count() -> None:
     assert len(story.told().alerts) == 1
 
 
+def test_a_lock_of_a_load_that_takes_long_counts_for_who_comes_back_later() -> None:
+    story = Story().misses(20, 0.1).happens("new", "set", key=LOCK)
+    story.happens("keymiss", after=QUIET_SECONDS + 1).misses(30, 0.1).happens("new", "set")
+    found = story.told()
+    assert (found.alerts, found.held) == ((), 1)
+
+
 def test_writes_of_both_events_are_one_refill() -> None:
     story = Story().misses(30, 0.1).happens("new", "set", "new")
     assert story.told().alerts[0].latest.refills == 2
