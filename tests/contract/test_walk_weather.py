@@ -171,7 +171,10 @@ def test_a_primary_that_is_dead_from_the_beginning_is_told_as_missing(monkeypatc
 
 
 def test_while_one_primary_hangs_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(analysis, "SNAPSHOT_SHARE", 1e9)  # a snapshot after every batch
+    usual = analysis.SNAPSHOT_SHARE
+    # A snapshot takes longer than a batch, and each look at what hangs waits for its time-out: both are kept few.
+    monkeypatch.setattr(analysis, "SNAPSHOT_SHARE", 0.5)
+    monkeypatch.setattr("dashboard.cache.govern.RETRY_SECONDS", 4.0)
     with _cluster(options=HANGING) as (cluster, _, cache):
         walking = analyze(cache, Selection(), SLOW)
         _until(walking, 0.1)
@@ -179,6 +182,7 @@ def test_while_one_primary_hangs_the_others_go_on(monkeypatch: pytest.MonkeyPatc
             snapshot = _until(walking, 0.55)
             assert f"{HOST}:{cluster.servers[0].port}" in snapshot.progress.lost
             assert client.ping()
+        monkeypatch.setattr(analysis, "SNAPSHOT_SHARE", usual)
         last = _last(walking)
     assert last.progress.complete, last.progress.lost
     assert last.report.keys == exactly(SOME)
