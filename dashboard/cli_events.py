@@ -18,8 +18,9 @@ from dashboard.cache.errors import CacheError
 from dashboard.cache.event_lines import as_text, of_item, of_lost
 from dashboard.cache.events.buffer import Batch, Buffer
 from dashboard.cache.events.event import Event, Gap, Item
-from dashboard.cache.events.hearing import Hearing, Standing
+from dashboard.cache.events.hearing import Hearing
 from dashboard.cache.events.sieve import Sieve, sieve_of
+from dashboard.cache.events.standing import Standing
 from dashboard.cache.events.subscription import BadSubscription, Kind, Source, Subscription
 from dashboard.cache.glob import is_wild
 from dashboard.cache.key_token import from_printable

@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment
 
 from dashboard.cache.events.buffer import Batch, Buffer
-from dashboard.cache.events.hearing import Standing
+from dashboard.cache.events.standing import Standing
 from dashboard.views.event_rows import KeyAddress, rows
 from dashboard.views.event_standing import shown
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dashboard.cache.events.hearing import Standing
 from dashboard.cache.events.meter import SECONDS
+from dashboard.cache.events.standing import Standing
 from dashboard.cache.heavy_hitters import Hitter
 from dashboard.cache.key_token import printable
 

@@ -19,7 +19,8 @@ from flask import Blueprint, Response, abort, current_app, request, url_for
 from flask.typing import ResponseReturnValue
 
 from dashboard.cache.events.buffer import Buffer
-from dashboard.cache.events.hearing import Hearing, Standing
+from dashboard.cache.events.hearing import Hearing
+from dashboard.cache.events.standing import Standing
 from dashboard.cache.events.subscription import BadSubscription
 from dashboard.stopping import STOPPING
 from dashboard.store.errors import StoreError

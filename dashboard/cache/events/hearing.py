@@ -11,22 +11,21 @@ import logging
 import select
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
 
 from dashboard.cache.connect import Cache
 from dashboard.cache.errors import CacheError, Denied, ServerError
 from dashboard.cache.events.buffer import KEPT, Buffer
 from dashboard.cache.events.connecting import Attempt, attempt
-from dashboard.cache.events.ear import Ear, Refusal
-from dashboard.cache.events.event import Event, Gap, Item
+from dashboard.cache.events.ear import Ear
+from dashboard.cache.events.event import Gap
+from dashboard.cache.events.looks import Looks
 from dashboard.cache.events.meter import Meter
 from dashboard.cache.events.sieve import Sieve
-from dashboard.cache.events.sorting import Heard, event, sorter
+from dashboard.cache.events.sorting import sorter
+from dashboard.cache.events.standing import Silent, Standing
 from dashboard.cache.events.subscription import Subscription
-from dashboard.cache.heavy_hitters import Hitter
 
 BEAT_SECONDS = 0.1
 """How often watchers are told of what has come: ten times a second looks like at once."""
@@ -39,59 +38,9 @@ REFUSED_AGAIN_SECONDS = 5.0
 """How soon a node that was lost is tried again, and one that refused: an ACL may be changed while we listen."""
 LINGER_SECONDS = 60.0
 """How long it goes on when nobody watches, so that a page that is loaded again finds its events."""
-MOST_SIEVES = 16
 BUSIEST = 8
 
 _log = logging.getLogger(__name__)
-
-
-class TooMany(CacheError):
-    """There is a bound to how many things are listened to, or looked at through sieves of their own."""
-
-
-class Over(Exception):
-    """A Hearing has ended; another one can be begun."""
-
-
-@dataclass(frozen=True)
-class Silent:
-    """A node that is not heard since (seconds since the epoch), and why."""
-
-    node: str
-    since: float
-    error: CacheError
-
-
-@dataclass(frozen=True)
-class Standing:
-    """How a Hearing stands; one look a second.
-
-    heard: names of nodes. silent: those that should be heard and are not. refusals: (node, what a single source was
-    refused) of nodes that are heard. total, size: events, and bytes on the network, since `begun_at` (seconds since the
-    epoch). rate, byte_rate: of the last full second. seconds: events of each of the last minute's seconds, the oldest
-    first. watchers: pages that look on.
-    """
-
-    begun_at: float
-    heard: tuple[str, ...] = ()
-    silent: tuple[Silent, ...] = ()
-    refusals: tuple[tuple[str, Refusal], ...] = ()
-    total: int = 0
-    size: int = 0
-    rate: int = 0
-    byte_rate: int = 0
-    seconds: tuple[int, ...] = ()
-    busiest: tuple[Hitter[bytes], ...] = ()
-    watchers: int = 0
-
-
-@dataclass
-class _Looked:
-    """A buffer and who looks at it."""
-
-    buffer: Buffer
-    watchers: int = 0
-    left_at: float = field(default_factory=time.monotonic)
 
 
 class Hearing:
@@ -102,15 +51,12 @@ class Hearing:
         self, cache: Cache, subscription: Subscription, linger: float = LINGER_SECONDS, kept: int = KEPT
     ) -> None:
         self.subscription = subscription
-        self._kept = kept
         self._cache = cache
-        self._linger = linger
         self._sort = sorter(subscription, cache.target.db)
         self._ears: dict[str, tuple[Ear, Subscription]] = {}
         self._silent: dict[str, Silent] = {}
         self._again: dict[str, float] = {}
-        self._lock = threading.Lock()
-        self._looks: dict[Sieve, _Looked] = {Sieve(): _Looked(Buffer(Sieve(), kept))}
+        self._looks = Looks(kept, linger)
         self._meter = Meter(time.monotonic())
         self._pool = ThreadPoolExecutor(1, "connecting")
         self._attempt: Future[Attempt] | None = None
@@ -118,7 +64,7 @@ class Hearing:
         self._begun_at = time.time()
         self._standing = Standing(self._begun_at)
         self._settled = threading.Event()
-        self._closing = threading.Event()
+        self._closing = self._looks.ended
         self._thread = threading.Thread(target=self._run, name=f"hearing {cache.name}", daemon=True)
 
     def start(self) -> None:
@@ -134,26 +80,18 @@ class Hearing:
 
     @property
     def watched(self) -> bool:
-        with self._lock:
-            return any(look.watchers for look in self._looks.values())
+        return self._looks.watchers > 0
 
     def settled(self, seconds: float) -> bool:
         """Wait so long at most until it is known which nodes are heard; whether it is."""
         return self._settled.wait(seconds)
 
-    @contextmanager
-    def watching(self, sieve: Sieve) -> Iterator[Buffer]:
+    def watching(self, sieve: Sieve) -> AbstractContextManager[Buffer]:
         """The buffer of what passes a sieve, which is filled for as long as this lasts, and a while longer.
 
         It begins with what is kept of everything and passes. Raises TooMany, Over.
         """
-        look = self._look(sieve)
-        try:
-            yield look.buffer
-        finally:
-            with self._lock:
-                look.watchers -= 1
-                look.left_at = time.monotonic()
+        return self._looks.watching(sieve)
 
     def end(self) -> None:
         """Ask it to end, and wait for nothing."""
@@ -164,29 +102,10 @@ class Hearing:
         self.end()
         self._thread.join(self._cache.target.timeout + 1)
 
-    def _look(self, sieve: Sieve) -> _Looked:
-        key = Sieve() if sieve.open else sieve
-        with self._lock:
-            if self._closing.is_set():
-                raise Over
-            look = self._looks.get(key)
-            if look is None:
-                if len(self._looks) >= MOST_SIEVES:
-                    raise TooMany(
-                        f"{MOST_SIEVES} different filters of these events are in use.",
-                        "Use one of them, or close a page that has another.",
-                    )
-                look = self._looks[key] = _Looked(Buffer(key, self._kept))
-                kept = self._looks[Sieve()].buffer.kept()
-                look.buffer.add([one for one in kept if _passes(look.buffer, one)])
-                look.buffer.tell()
-            look.watchers += 1
-            return look
-
     def _run(self) -> None:
         why = ""
         try:
-            while not self._closing.is_set() and not self._forsaken():
+            while not self._closing.is_set() and not self._looks.forsaken():
                 self._connect()
                 self._take(time.monotonic() + BEAT_SECONDS)
                 self._beat()
@@ -201,25 +120,7 @@ class Hearing:
                 self._attempt.result().close()
             for ear, _ in self._ears.values():
                 ear.close()
-            self._close_buffers(why)
-
-    def _close_buffers(self, why: str) -> None:
-        with self._lock:
-            for look in self._looks.values():
-                if not look.buffer.closed:
-                    look.buffer.close(why)
-
-    def _forsaken(self) -> bool:
-        """Whether nobody has watched for long; sieves that nobody uses any more are given up here, too."""
-        ago = time.monotonic() - self._linger
-        with self._lock:
-            left = {key: not look.watchers and look.left_at < ago for key, look in self._looks.items()}
-            for key in [key for key, gone in left.items() if gone and not key.open]:
-                self._looks.pop(key).buffer.close()
-            if all(left.values()):
-                # Within the lock: whoever comes now finds that it is over, and begins another.
-                self._closing.set()
-            return all(left.values())
+            self._looks.close(why)
 
     def _connect(self) -> None:
         """Take what came of the last attempt, and begin another where one is due."""
@@ -268,18 +169,13 @@ class Hearing:
         before = self._silent.get(name)
         self._silent[name] = Silent(name, before.since if before else time.time(), error)
         if before is None:
-            self._tell_all(Gap(time.time(), time.time(), name, error.sentence, over=False))
+            self._looks.keep_gap(Gap(time.time(), time.time(), name, error.sentence, over=False))
 
     def _found(self, name: str) -> None:
         self._again.pop(name, None)
         silent = self._silent.pop(name, None)
         if silent is not None:
-            self._tell_all(Gap(time.time(), silent.since, name, silent.error.sentence, over=True))
-
-    def _tell_all(self, gap: Gap) -> None:
-        with self._lock:
-            for look in self._looks.values():
-                look.buffer.add([gap])
+            self._looks.keep_gap(Gap(time.time(), silent.since, name, silent.error.sentence, over=True))
 
     def _take(self, ends: float) -> None:
         """What comes until then."""
@@ -312,19 +208,9 @@ class Hearing:
         if messages:
             heard, at = self._sort(messages), time.time()
             self._meter.add((one[1] for one in heard), len(heard), ear.bytes - before)
-            self._keep(heard, at, name)
+            self._looks.keep(heard, at, name)
         else:
             self._meter.bytes += ear.bytes - before
-
-    def _keep(self, heard: list[Heard], at: float, node: str) -> None:
-        """Only what a buffer can keep becomes an event: of a flood the last, and the rest is counted."""
-        with self._lock:
-            for look in self._looks.values():
-                buffer = look.buffer
-                takes = buffer.takes
-                passed = heard if buffer.sieve.open else [one for one in heard if takes(one[1], one[2])]
-                if passed:
-                    buffer.add([event(one, at, node) for one in passed[-self._kept :]], len(passed))
 
     def _beat(self) -> None:
         for name, (ear, _) in [*self._ears.items()]:
@@ -332,18 +218,14 @@ class Hearing:
                 ear.ping()
             except CacheError as error:
                 self._lose(name, error)
-        with self._lock:
-            buffers = [look.buffer for look in self._looks.values()]
-            watchers = sum(look.watchers for look in self._looks.values())
-        for buffer in buffers:
-            buffer.tell()
+        self._looks.tell()
         if self._meter.tick(time.monotonic()) or self._standing.heard != (*self._ears,) or self._changed():
-            self._standing = self._stand(watchers)
+            self._standing = self._stand()
 
     def _changed(self) -> bool:
         return self._standing.silent != (*self._silent.values(),)
 
-    def _stand(self, watchers: int) -> Standing:
+    def _stand(self) -> Standing:
         meter = self._meter
         return Standing(
             begun_at=self._begun_at,
@@ -356,9 +238,5 @@ class Hearing:
             byte_rate=meter.byte_rate,
             seconds=meter.seconds,
             busiest=meter.busiest(BUSIEST),
-            watchers=watchers,
+            watchers=self._looks.watchers,
         )
-
-
-def _passes(buffer: Buffer, item: Item) -> bool:
-    return not isinstance(item, Event) or buffer.takes(item.channel, item.payload)

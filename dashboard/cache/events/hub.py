@@ -8,7 +8,8 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from dashboard.cache.connect import Cache
 from dashboard.cache.events.buffer import Buffer
-from dashboard.cache.events.hearing import Hearing, Over, TooMany
+from dashboard.cache.events.hearing import Hearing
+from dashboard.cache.events.looks import Over, TooMany
 from dashboard.cache.events.sieve import Sieve
 from dashboard.cache.events.subscription import Subscription
 

@@ -13,8 +13,9 @@ from dashboard.cache.errors import Denied
 from dashboard.cache.events import hearing as hearings
 from dashboard.cache.events.buffer import Buffer
 from dashboard.cache.events.event import Event, Gap
-from dashboard.cache.events.hearing import Hearing, Over, TooMany
+from dashboard.cache.events.hearing import Hearing
 from dashboard.cache.events.hub import Hub
+from dashboard.cache.events.looks import MOST_SIEVES, Over, TooMany
 from dashboard.cache.events.meter import Meter
 from dashboard.cache.events.sieve import Sieve
 from dashboard.cache.events.subscription import Subscription, from_pairs
@@ -252,7 +253,7 @@ def test_there_is_a_bound_to_subscriptions_and_to_sieves(shop: Cache) -> None:
             pass
         # Nobody watches the second any more: it gives way.
         stack.enter_context(hub.watching(shop, to(("channel", "c")), Sieve()))
-        for number in range(hearings.MOST_SIEVES - 1):
+        for number in range(MOST_SIEVES - 1):
             stack.enter_context(hub.watching(shop, to(("channel", "a")), Sieve(text=b"%d" % number)))
         with pytest.raises(TooMany), hub.watching(shop, to(("channel", "a")), Sieve(text=b"more")):
             pass
