@@ -35,8 +35,8 @@ class _Looked:
 
 
 class Looks:
-    """Thread-safe. kept: events that each buffer holds. linger: seconds for which one that nobody looks at is filled all
-    the same. `ended`: set once, from then on nobody can look any more."""
+    """Thread-safe. kept: events that each buffer holds. linger: seconds for which one that nobody looks at is filled
+    all the same. `ended`: set once, from then on nobody can look any more."""
 
     def __init__(self, kept: int, linger: float) -> None:
         self.ended = threading.Event()
