@@ -99,6 +99,13 @@ def all_flags(text: str) -> frozenset[str]:
     return frozenset(text.replace("A", IN_A))
 
 
+def told_flags(text: str) -> frozenset[str]:
+    """Those of a setting's value that a server tells: beside A it leaves out n, on or not (keyspaceEventsFlagsToString
+    in notify.c)."""
+    found = all_flags(text)
+    return found - {"n"} if found.issuperset(IN_A) else found
+
+
 def written(letters: Iterable[str]) -> str:
     """Letters as a setting's value: each once, in one order, A where all of it is there. Unknown letters come last."""
     found = all_flags("".join(letters))

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from dashboard.cache import policies
 from dashboard.cache.connect import Cache, Node
 from dashboard.cache.errors import CacheError, checked, translate
-from dashboard.cache.notification_flags import all_flags
+from dashboard.cache.notification_flags import told_flags
 from dashboard.cache.replicas import replicas_of
 from dashboard.cache.setting import BY_NAME, SETTINGS
 
@@ -196,7 +196,7 @@ def same(name: str, one: str, other: str | None) -> bool:
     if other is None:
         return False
     if name == "notify-keyspace-events":
-        return all_flags(one) == all_flags(other)
+        return told_flags(one) == told_flags(other)
     return one == other
 
 

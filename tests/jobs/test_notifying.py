@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
 from dashboard.jobs import notifying
 from dashboard.jobs.caller import Caller
@@ -46,6 +47,21 @@ def test_they_are_added_to_what_is_there_and_taken_back(shop: Tuned) -> None:
     notifying.switch_off(work(shop), trial, ADA, "Seen enough.")
     assert not shop.trial(trial.number).open
     assert set(shop.values(SETTING)[0]) == set("Kx")
+
+
+def test_all_of_them_are_switched_on_though_servers_do_not_tell_of_new_keys_beside_a(shop: Tuned) -> None:
+    shop.set(SETTING, "Kx")
+    trial = switched_on(shop, "KEAmn", 600)
+    with shop.servers[0].client() as client, client.pubsub() as listening:
+        listening.subscribe("__keyevent@0__:new")
+        client.set("fresh", "v", ex=600)
+        assert any(message["type"] == "message" for message in _told(listening, 2))
+    notifying.switch_off(work(shop), trial, ADA, "Seen enough.")
+    assert set(shop.values(SETTING)[0]) == set("Kx")
+
+
+def _told(listening: redis.client.PubSub, most: int) -> list[dict[str, object]]:
+    return [message for _ in range(most) if (message := listening.get_message(timeout=60))]
 
 
 def test_a_job_uses_those_that_last_long_enough_and_leaves_them_on(shop: Tuned) -> None:
