@@ -167,7 +167,8 @@ def test_the_web_process_restarts_and_the_page_goes_on(
         page.goto("about:blank")
 
 
-def test_who_signs_out_elsewhere_sees_nothing_more(open_page: OpenPage, site: Site) -> None:
+def test_who_signs_out_elsewhere_sees_nothing_more(open_page: OpenPage, watch: Watch, site: Site) -> None:
+    watch.expect_status(401)
     # Signing out ends all sessions of an operator, and the others' are still needed.
     with contextlib.closing(open_store(f"sqlite:///{site.data / 'cachedeck.db'}")) as store:
         operators.add(store, "eve", PASSWORD, Role.VIEWER)
