@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
@@ -61,6 +62,9 @@ class _Web(BaseApplication):  # type: ignore[misc]
             raise AppImportError(f"{error.sentence} {error.advice}") from None
 
     def _announce(self, worker: Any) -> None:
+        # What is there now stays: a collection that looked at it again would hold up every thread meanwhile.
+        gc.collect()
+        gc.freeze()
         # Streams have no end of their own: they look whether the process is about to end.
         worker.wsgi.extensions[STOPPING] = lambda: not worker.alive
         print(f"Serving at {home(self._settings)}", flush=True)

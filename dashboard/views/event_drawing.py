@@ -43,6 +43,9 @@ class Drawing:
         return as_message(self._environment.get_template(template).render(context), name)
 
     def _once(self, what: object, template: str, name: str, context: Any) -> bytes:
+        known = self._drawn.get(id(what))
+        if known is not None and known[0] is what:
+            return known[1]
         with self._lock:
             known = self._drawn.get(id(what))
             if known is None:

@@ -7,13 +7,14 @@ where it was (Last-Event-ID).
 
 from __future__ import annotations
 
+import random
 import socket
 import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flask import Blueprint, Response, abort, current_app, request, url_for
 from flask.typing import ResponseReturnValue
@@ -91,7 +92,7 @@ class _End:
 
     def __init__(self, lease: Lease, stopping: Callable[[], bool], sock: socket.socket | None) -> None:
         self._lease = lease
-        self._asked_at = time.monotonic()
+        self._asked_at = self._looked_at = time.monotonic()
         self._socket = sock
         self.stopping = stopping
 
@@ -106,8 +107,9 @@ class _End:
 
     def hung_up(self) -> bool:
         """Whether the browser has closed the connection, as far as that can be seen without sending."""
-        if self._socket is None:
+        if self._socket is None or time.monotonic() - self._looked_at < WAIT_SECONDS:
             return False
+        self._looked_at = time.monotonic()
         try:
             return self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
         except BlockingIOError:
@@ -140,7 +142,9 @@ class Stream:
         self._crowded_at = 0.0
         self._standing: Standing | None = None
         self._told: _Counts | None = None
-        self._sent_at = self._took_at = self._counted_at = time.monotonic()
+        self._sent_at = self._took_at = time.monotonic()
+        # Not all streams at the same time: that would keep the rows of all of them waiting.
+        self._counted_at = time.monotonic() - random.random()  # noqa: S311 (it is no secret)
         self._first: list[bytes] = []
         self._over = False
 
@@ -216,10 +220,9 @@ class Stream:
         if standing is not self._standing:
             self._standing = standing
             message += self._drawing.meter(standing)
-        counts = _Counts(**vars(self._counts))
-        if counts != self._told and time.monotonic() - self._counted_at >= 1:
-            self._told, self._counted_at = counts, time.monotonic()
-            message += self._drawing.message("events/_counts_message.html", counts=counts)
+        if time.monotonic() - self._counted_at >= 1 and self._counts != self._told:
+            self._told, self._counted_at = replace(self._counts), time.monotonic()
+            message += self._drawing.message("events/_counts_message.html", counts=self._told)
         return message
 
 

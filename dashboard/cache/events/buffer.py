@@ -10,7 +10,8 @@ import secrets
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
@@ -57,7 +58,8 @@ class Buffer:
         self.why = ""
         self.takes = sieve.judge()
         self._kept: deque[Item] = deque(maxlen=most)
-        self._changed = threading.Condition()
+        self._changed = threading.Lock()
+        self._bells: list[threading.Lock] = []
         self._told = 0
         self._beats = deque([0], maxlen=BEATS)
         self._cut_lately: OrderedDict[tuple[int, int, int], Batch] = OrderedDict()
@@ -72,20 +74,33 @@ class Buffer:
     def tell(self) -> None:
         """Wake those who wait, if there is something new for them."""
         with self._changed:
-            if self._told != self.passed:
-                self._told = self.passed
-                self._beats.append(self.passed)
-                self._changed.notify_all()
+            if self._told == self.passed:
+                return
+            self._told = self.passed
+            self._beats.append(self.passed)
+            bells, self._bells = self._bells, []
+        _ring(bells)
 
     def close(self, why: str = "") -> None:
         with self._changed:
             self.closed, self.why = True, why
-            self._changed.notify_all()
+            bells, self._bells = self._bells, []
+        _ring(bells)
 
     def wait(self, after: int, seconds: float) -> bool:
         """Until something was told of after this number, so long at most; whether there is."""
+        # A lock for each who waits and not a Condition, which all of them would have to acquire again, one after the
+        # other: with 200 that takes longer than to send them what they wait for.
+        bell = threading.Lock()
+        bell.acquire()
         with self._changed:
-            return self._changed.wait_for(lambda: self._told > after or self.closed, seconds) and self._told > after
+            if self._told > after or self.closed:
+                return self._told > after
+            self._bells.append(bell)
+        if not bell.acquire(timeout=seconds):
+            with self._changed, suppress(ValueError):
+                self._bells.remove(bell)
+        return self._told > after
 
     def batch(self, after: int, most: int) -> Batch:
         """What was told of after this number."""
@@ -137,6 +152,11 @@ class Buffer:
         chosen = _evenly(list(enumerate(there, begin)), most)
         # What was lost may be more than what is new: a watcher that is that late has lost up to what is there.
         return Batch(after, upto, tuple(chosen), min(lost, upto - after), len(there) - len(chosen))
+
+
+def _ring(bells: Iterable[threading.Lock]) -> None:
+    for bell in bells:
+        bell.release()
 
 
 def _evenly(items: list[tuple[int, Item]], most: int) -> list[tuple[int, Item]]:
