@@ -1,8 +1,9 @@
 """A short look at the commands that a primary is given (MONITOR), for which namespaces are looked up how often.
 
 While it lasts, the server writes every command out for us as well. So it lasts for BURST_SECONDS or MOST_COMMANDS,
-whichever is sooner; only where little is asked, and so little costs, longer, and nothing of what was read is kept but how often which namespace was. Values that are written
-meanwhile pass by here, too: whoever may not see them should not choose this.
+whichever is sooner; only where little is asked, and so little costs, longer. Nothing of what was read is kept but how
+often which namespace was. Values that are written meanwhile pass by here, too: whoever may not see them should not
+choose this.
 https://valkey.io/commands/monitor/
 """
 
