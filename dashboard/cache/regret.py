@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from dashboard.cache.confirmed import ConfirmedAge, Confirming
 from dashboard.cache.connect import Cache, Node
 from dashboard.cache.keyevents import EVENTS
+from dashboard.cache.listened import snapshots
 from dashboard.cache.primary_listener import Gap, PrimaryListener
 from dashboard.cache.progress import Progress
 from dashboard.cache.regret_count import FOLLOWED_SECONDS, MOST_FOLLOWED, Regret, RegretCount
-
-SNAPSHOT_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -59,18 +58,7 @@ class Trace:
 
 def regret(cache: Cache, options: Options) -> Iterator[Trace]:
     """Snapshots, about two a second; the last is that of the end. Raises CacheError where no primary can be heard."""
-    hearing = _Hearing(cache, options)
-    try:
-        hearing.begin()
-        yield hearing.trace()
-        while not hearing.over:
-            hearing.step()
-            if hearing.snapshot_due:
-                yield hearing.trace()
-        hearing.finish()
-        yield hearing.trace(ended=True)
-    finally:
-        hearing.close()
+    return snapshots(_Hearing(cache, options))
 
 
 class _Hearing:
@@ -84,7 +72,6 @@ class _Hearing:
         self._listener = PrimaryListener(cache, EVENTS, ("evicted_keys",), self._take, self._count.lost, self._draw)
         self._heard = self._misses = 0
         self._taking = True
-        self._told = time.monotonic()
 
     @property
     def over(self) -> bool:
@@ -92,10 +79,6 @@ class _Hearing:
         if since >= self._options.seconds + self._options.followed:
             return not self._taking
         return not self._taking and not self._count.waiting
-
-    @property
-    def snapshot_due(self) -> bool:
-        return time.monotonic() - self._told >= SNAPSHOT_SECONDS
 
     def begin(self) -> None:
         self._listener.begin()
@@ -112,13 +95,12 @@ class _Hearing:
         self._listener.finish()
         self._count.until(time.monotonic())
 
-    def trace(self, *, ended: bool = False) -> Trace:
-        self._told = time.monotonic()
+    def snapshot(self, *, ended: bool = False) -> Trace:
         listener, counted = self._listener, self._listener.counted("evicted_keys")
         return Trace(
             listener.progress(self._options.seconds + self._options.followed, ended=ended),
             self._options.seconds,
-            self._count.counted(self._told),
+            self._count.counted(time.monotonic()),
             listener.events,
             self._misses,
             listener.received,

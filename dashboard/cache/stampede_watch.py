@@ -14,6 +14,7 @@ from dashboard.cache.connect import Cache, Node
 from dashboard.cache.errors import CacheError
 from dashboard.cache.estimate import Estimate, sum_of
 from dashboard.cache.key_token import from_printable
+from dashboard.cache.listened import snapshots
 from dashboard.cache.lookups import Lookups, hit_ratio
 from dashboard.cache.notification_flags import BY_LETTER, knows
 from dashboard.cache.primary_listener import Gap, PrimaryListener
@@ -23,7 +24,6 @@ from dashboard.cache.stampede import MissedNamespace, Stampedes
 from dashboard.cache.stampede_count import THRESHOLD, StampedeCount
 from dashboard.cache.stampede_events import events
 
-SNAPSHOT_SECONDS = 0.5
 HITS, MISSES = "keyspace_hits", "keyspace_misses"
 
 
@@ -79,18 +79,7 @@ def asks_for_new(cache: Cache) -> bool:
 
 def watch(cache: Cache, options: Options) -> Iterator[Watch]:
     """Snapshots, about two a second; the last is that of the end. Raises CacheError where no primary can be heard."""
-    watching = _Watching(cache, options)
-    try:
-        watching.begin()
-        yield watching.snapshot()
-        while not watching.over:
-            watching.step()
-            if watching.snapshot_due:
-                yield watching.snapshot()
-        watching.finish()
-        yield watching.snapshot(ended=True)
-    finally:
-        watching.close()
+    return snapshots(_Watching(cache, options))
 
 
 class _Watching:
@@ -106,15 +95,10 @@ class _Watching:
         self._listener = PrimaryListener(
             cache, events(new=options.new), (HITS, MISSES), self._count.take, self._count.lost, self._look
         )
-        self._told = time.monotonic()
 
     @property
     def over(self) -> bool:
         return time.monotonic() - self._listener.begun >= self._options.seconds
-
-    @property
-    def snapshot_due(self) -> bool:
-        return time.monotonic() - self._told >= SNAPSHOT_SECONDS
 
     def begin(self) -> None:
         self._listener.begin()
@@ -131,9 +115,8 @@ class _Watching:
         self._listener.close()
 
     def snapshot(self, *, ended: bool = False) -> Watch:
-        self._told = time.monotonic()
-        listener, options = self._listener, self._options
-        found = self._count.told(self._told, listener.begun)
+        now, listener, options = time.monotonic(), self._listener, self._options
+        found = self._count.told(now, listener.begun)
         counted = listener.counted(MISSES)
         return Watch(
             listener.progress(options.seconds, ended=ended),
@@ -151,7 +134,7 @@ class _Watching:
             sum(one.bursts for one in self._lookups.values()),
             self._reads_denied,
             options.new,
-            time.time() - (self._told - listener.begun),
+            time.time() - (now - listener.begun),
         )
 
     def _look(self, primaries: Iterable[Node]) -> None:
