@@ -43,6 +43,7 @@ VALUES: dict[str, tuple[str, object]] = {
     "approve_percent": ("2.5", 2.5),
     "namespace_separator": ("/", "/"),
     "web_threads": ("4", 4),
+    "streams": ("4", 4),
     "demo_rate": ("10", 10),
     "embedded_maxmemory": ("512mb", "512mb"),
     "log_level": ("DEBUG", "DEBUG"),
