@@ -44,7 +44,8 @@ def serve(data: Path, host: str, port: int, jitter: bool) -> None:
     if not cache_url:
         raise click.UsageError(f"set {CACHE_VARIABLE} to the cache's URL")
     # A half-made database is thrown away at the next start, so a signal may end the build anywhere.
-    _on_signals(lambda: sys.exit(0))
+    # At once, and not by an exception: raised within the database's own callbacks, it would be lost.
+    _on_signals(lambda: os._exit(0))
     try:
         answer(data / "shop.db", cache_url, host, port, jitter=JITTER if jitter else 0.0)
     except BadCacheUrl as error:

@@ -101,7 +101,8 @@ class TestJitter:
         began = time.time() * 1000
         done = _done(shop, Selection(b"c:*"), Jitter(300, direction="earlier"))
         after = dict(zip(names, _expiries(site, names), strict=True))
-        assert done.changed == done.shortened == 500
+        assert done.changed == 500
+        assert done.shortened >= 490, "a jitter of less than a millisecond shortens nothing"
         assert done.lengthened == 0
         assert all(began + 900 < after[name] <= before[name] + 5 for name in names)
 
