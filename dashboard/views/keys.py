@@ -17,7 +17,7 @@ from dashboard.cache.selection import Selection, from_query, glob_escape
 from dashboard.store.operators import Role
 from dashboard.views.access import current_cache, may, requires
 from dashboard.views.deck import deck
-from dashboard.views.render import fragment, of_cache_error, page
+from dashboard.views.render import fragment, of_cache_error, page, wants_fragment
 from dashboard.views.selection_bar import selection_bar
 
 blueprint = Blueprint("keys", __name__, url_prefix="/caches/<cache>")
@@ -27,20 +27,7 @@ blueprint = Blueprint("keys", __name__, url_prefix="/caches/<cache>")
 @requires(Role.VIEWER)
 def index(cache: str) -> ResponseReturnValue:
     """The first step of the search that the URL says; the page asks for further ones by itself."""
-    selection = from_query(request.args)
-    step, problem = None, None
-    try:
-        step = search(current_cache(), selection, seconds=deck().settings.search_seconds)
-    except errors.CacheError as error:
-        problem = of_cache_error(error)
-    return page(
-        "keys/page.html",
-        screen="keys",
-        status=problem.status if problem else 200,
-        problem=problem,
-        bar=selection_bar(selection),
-        **_context(cache, selection, step),
-    )
+    return _whole_page(cache, from_query(request.args), None)
 
 
 @blueprint.post("/searches")
@@ -49,10 +36,12 @@ def step(cache: str) -> ResponseReturnValue:
     """The next step of a search, from the state that the page carries. Changes nothing on any server.
 
     `stop` answers where the search stands without looking further; `retry` gives primaries that were
-    lost another chance.
+    lost another chance. Without JavaScript each step is a page of its own, with the rows found since the one before.
     """
     selection = from_query(request.form)
     state = state_from_text(request.form.get("state", ""))
+    if not wants_fragment():
+        return _whole_page(cache, selection, state)
     if "stop" in request.form:
         return fragment("keys/_step.html", **_context(cache, selection, _stopped(state), stopped=True))
     if "retry" in request.form:
@@ -67,6 +56,22 @@ def step(cache: str) -> ResponseReturnValue:
         return fragment("keys/_step.html", **waiting, problem=of_cache_error(error))
     on_page = max(0, found_on_page) + len(step.rows)
     return fragment("keys/_step.html", **_context(cache, selection, step, on_page=on_page))
+
+
+def _whole_page(cache: str, selection: Selection, state: State | None) -> ResponseReturnValue:
+    step, problem = None, None
+    try:
+        step = search(current_cache(), selection, state, seconds=deck().settings.search_seconds)
+    except errors.CacheError as error:
+        problem = of_cache_error(error)
+    return page(
+        "keys/page.html",
+        screen="keys",
+        status=problem.status if problem else 200,
+        problem=problem,
+        bar=selection_bar(selection),
+        **_context(cache, selection, step),
+    )
 
 
 @blueprint.get("/namespaces")

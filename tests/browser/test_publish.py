@@ -70,6 +70,7 @@ def test_it_works_without_javascript(open_page: OpenPage, site: Site) -> None:
         page.get_by_label("Tags, one a line").fill("red\nblue")
         page.get_by_role("button", name="Publish").click()
         assert json.loads(app.next())["tags"] == ["red", "blue"]
+        expect(page.locator("h1")).to_have_text("Message to test:plain")  # the form's own navigation is over
 
         def listed() -> bool:
             page.reload()

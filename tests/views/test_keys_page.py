@@ -154,6 +154,22 @@ def test_a_search_goes_on_by_itself_until_the_keyspace_is_through(
     assert "Complete: all 3" in page
 
 
+def test_without_javascript_each_step_is_a_page_of_its_own(app: Any, viewer: FlaskClient, valkey: Server) -> None:
+    write(valkey, *(b"hay:%d" % number for number in range(3_000)), b"needle:1")
+    object.__setattr__(app.extensions["cachedeck"].settings, "search_seconds", 0.0)
+    page = viewer.get("/caches/main/keys?pattern=needle:*").text
+    steps, shown = 0, links(page)
+    while values := next_step(page):
+        page = post(viewer, "/caches/main/searches", {name: values[name] for name in ("pattern", "state")}).text
+        assert page.count("<html") == 1
+        assert ("Search on" in page) == (next_step(page) is not None)
+        shown += links(page)
+        steps += 1
+    assert steps > 1
+    assert shown == ["needle:1"]
+    assert "Complete: all 3" in page
+
+
 def test_a_search_is_stopped_and_goes_on_where_it_stood(app: Any, viewer: FlaskClient, valkey: Server) -> None:
     write(valkey, *(b"hay:%d" % number for number in range(3_000)))
     object.__setattr__(app.extensions["cachedeck"].settings, "search_seconds", 0.0)
