@@ -12,6 +12,7 @@ from dashboard.demo import reads, writes
 from dashboard.demo.build import ensure_database
 from dashboard.demo.copies import Copies
 from dashboard.demo.invalidations import Invalidations
+from dashboard.demo.keyspace import Keyspace
 from dashboard.demo.making import Size
 from dashboard.demo.parts import EXTENSION, Parts, parts
 from dashboard.demo.patterns.cache_aside import CacheAside
@@ -30,15 +31,16 @@ def create_demo_app(database: Path, cache_url: str, *, jitter: float = 0.0, size
     used, BadCacheUrl for another kind of URL. `close_demo_app` releases what it opened.
     """
     ensure_database(database, size)
-    remote, lifetimes, copies = Remote(cache_url), Lifetimes(jitter), Copies()
+    keys, remote, lifetimes, copies = Keyspace(), Remote(cache_url), Lifetimes(jitter), Copies()
     invalidations = Invalidations(cache_url, remote, copies)
     app = Flask("demo-shop", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
     app.extensions[EXTENSION] = Parts(
+        keys=keys,
         shop=Shop(database),
         remote=remote,
         pattern=CacheAside(remote),
-        visits=Visits(remote, lifetimes),
+        visits=Visits(remote, keys, lifetimes),
         lifetimes=lifetimes,
         copies=copies,
         invalidations=invalidations,

@@ -8,6 +8,7 @@ from flask import current_app
 
 from dashboard.demo.copies import Copies
 from dashboard.demo.invalidations import Invalidations
+from dashboard.demo.keyspace import Keyspace
 from dashboard.demo.patterns import Pattern
 from dashboard.demo.remote import Remote
 from dashboard.demo.shop import Shop
@@ -21,6 +22,7 @@ EXTENSION = "demo-shop"
 class Parts:
     """Of one application; `close` releases its connections to the database and the cache."""
 
+    keys: Keyspace
     shop: Shop
     remote: Remote
     pattern: Pattern

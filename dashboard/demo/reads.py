@@ -8,7 +8,6 @@ from collections.abc import Callable
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import BadRequest
 
-from dashboard.demo import keyspace
 from dashboard.demo.encoding import Document
 from dashboard.demo.parts import parts
 
@@ -40,7 +39,7 @@ def window() -> Response:
 
 def _in_short(product_id: int) -> Document | None:
     """What the window shows of a product: from a copy of this process, so that a visit does not cost five look-ups."""
-    key = keyspace.product(product_id)
+    key = parts().keys.product(product_id)
     found = parts().copies.get(key)
     if found is None:
         answer = parts().pattern.get(key, lambda: parts().shop.product(product_id), parts().lifetimes.of("product"))
@@ -53,27 +52,27 @@ def _in_short(product_id: int) -> Document | None:
 
 @blueprint.get(f"/users/{ID}user_id>")
 def user(user_id: int) -> Response:
-    return _through_cache(keyspace.user(user_id), "profile", lambda: parts().shop.user(user_id))
+    return _through_cache(parts().keys.user(user_id), "profile", lambda: parts().shop.user(user_id))
 
 
 @blueprint.get(f"/users/{ID}user_id>/posts")
 def posts(user_id: int) -> Response:
-    return _through_cache(keyspace.posts(user_id), "posts", lambda: parts().shop.posts(user_id))
+    return _through_cache(parts().keys.posts(user_id), "posts", lambda: parts().shop.posts(user_id))
 
 
 @blueprint.get(f"/products/{ID}product_id>")
 def product(product_id: int) -> Response:
-    return _through_cache(keyspace.product(product_id), "product", lambda: parts().shop.product(product_id))
+    return _through_cache(parts().keys.product(product_id), "product", lambda: parts().shop.product(product_id))
 
 
 @blueprint.get(f"/prices/{SKU}")
 def price(sku: str) -> Response:
-    return _through_cache(keyspace.price(sku), "price", lambda: parts().shop.price(sku))
+    return _through_cache(parts().keys.price(sku), "price", lambda: parts().shop.price(sku))
 
 
 @blueprint.get("/catalogue")
 def catalogue() -> Response:
-    return _through_cache(keyspace.CATALOGUE, "catalogue", parts().shop.catalogue)
+    return _through_cache(parts().keys.catalogue, "catalogue", parts().shop.catalogue)
 
 
 @blueprint.get("/search")
@@ -87,7 +86,7 @@ def search() -> Response:
         raise BadRequest(f"page must be 1 to {LAST_PAGE}")
     if page == 1:
         parts().visits.searched(" ".join(words))
-    return _through_cache(keyspace.search(words, page), "search", lambda: parts().shop.search(words, page))
+    return _through_cache(parts().keys.search(words, page), "search", lambda: parts().shop.search(words, page))
 
 
 def _through_cache(key: str, ttl_class: str, load: Callable[[], Document | None]) -> Response:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from redis.client import Pipeline
 
-from dashboard.demo import keyspace
+from dashboard.demo.keyspace import Keyspace
 from dashboard.demo.remote import CacheTrouble, Remote
 from dashboard.demo.ttl import Lifetimes
 
@@ -34,17 +34,20 @@ class Window:
 class Visits:
     """Every method is one round trip, and none raises for trouble with the cache."""
 
-    def __init__(self, remote: Remote, lifetimes: Lifetimes, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, remote: Remote, keys: Keyspace, lifetimes: Lifetimes, clock: Callable[[], float] = time.time
+    ) -> None:
         self._remote = remote
+        self._keys = keys
         self._lifetimes = lifetimes
         self._clock = clock
 
     def arrive(self, sid: str, path: str) -> bool:
         """Note a request of a session; False where it has made too many in this minute."""
         now = int(self._clock())
-        rate = keyspace.rate(sid, now // 60)
-        session = keyspace.session(sid)
-        online = keyspace.online(now // 60)
+        rate = self._keys.rate(sid, now // 60)
+        session = self._keys.session(sid)
+        online = self._keys.online(now // 60)
 
         def commands(pipe: Pipeline) -> None:
             pipe.incr(rate)
@@ -63,7 +66,7 @@ class Visits:
 
     def put_in_cart(self, sid: str, product_id: int, quantity: int) -> bool:
         """Add pieces to a session's cart; False where the cart cannot be kept now."""
-        cart = keyspace.cart(sid)
+        cart = self._keys.cart(sid)
 
         def commands(pipe: Pipeline) -> None:
             pipe.hincrby(cart, str(product_id), quantity)
@@ -76,10 +79,10 @@ class Visits:
 
         def commands(pipe: Pipeline) -> None:
             fields = {"session": sid, "product": product_id, "quantity": quantity}
-            pipe.xadd(keyspace.ORDERS, fields, maxlen=ORDERS_KEPT, approximate=True)  # type: ignore[arg-type]
-            pipe.zincrby(keyspace.BESTSELLERS, quantity, str(product_id))
-            pipe.zremrangebyrank(keyspace.BESTSELLERS, 0, -BESTSELLERS_KEPT - 1)
-            pipe.unlink(keyspace.cart(sid))
+            pipe.xadd(self._keys.orders, fields, maxlen=ORDERS_KEPT, approximate=True)  # type: ignore[arg-type]
+            pipe.zincrby(self._keys.bestsellers, quantity, str(product_id))
+            pipe.zremrangebyrank(self._keys.bestsellers, 0, -BESTSELLERS_KEPT - 1)
+            pipe.unlink(self._keys.cart(sid))
 
         return self._tell(commands)
 
@@ -87,8 +90,8 @@ class Visits:
         """Note a search for the list of the last ones."""
 
         def commands(pipe: Pipeline) -> None:
-            pipe.lpush(keyspace.SEARCHES, query)
-            pipe.ltrim(keyspace.SEARCHES, 0, SEARCHES_KEPT - 1)
+            pipe.lpush(self._keys.searches, query)
+            pipe.ltrim(self._keys.searches, 0, SEARCHES_KEPT - 1)
 
         return self._tell(commands)
 
@@ -97,9 +100,9 @@ class Visits:
         minute = int(self._clock() // 60)
 
         def commands(pipe: Pipeline) -> None:
-            pipe.scard(keyspace.online(minute))
-            pipe.zrevrange(keyspace.BESTSELLERS, 0, 9)
-            pipe.lrange(keyspace.SEARCHES, 0, 9)
+            pipe.scard(self._keys.online(minute))
+            pipe.zrevrange(self._keys.bestsellers, 0, 9)
+            pipe.lrange(self._keys.searches, 0, 9)
 
         try:
             online, best, searches = self._remote.ask_all(commands)

@@ -7,7 +7,6 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import BadRequest, NotFound
 
-from dashboard.demo import keyspace
 from dashboard.demo.parts import parts
 from dashboard.demo.reads import ID, SKU
 from dashboard.demo.sessions import session_id
@@ -19,7 +18,7 @@ blueprint = Blueprint("writes", __name__)
 def change_user(user_id: int) -> Response:
     body = _body()
     changes = {"city": _text(body, "city", 60), "bio": _text(body, "bio", 1000)}
-    return _changed(parts().shop.change_user(user_id, changes), keyspace.user(user_id))
+    return _changed(parts().shop.change_user(user_id, changes), parts().keys.user(user_id))
 
 
 @blueprint.post(f"/users/{ID}user_id>/posts")
@@ -28,13 +27,13 @@ def add_post(user_id: int) -> Response:
     title, text = _text(body, "title", 100), _text(body, "body", 4000)
     added = parts().shop.add_post(user_id, _product(body), title, text)
     # The profile shows how many posts there are, so it is out of date as well.
-    return _changed(added, keyspace.posts(user_id), keyspace.user(user_id))
+    return _changed(added, parts().keys.posts(user_id), parts().keys.user(user_id))
 
 
 @blueprint.put(f"/prices/{SKU}")
 def change_price(sku: str) -> Response:
     cents = _whole(_body(), "cents", 1, 10_000_000)
-    return _changed(parts().shop.change_price(sku, cents), keyspace.price(sku))
+    return _changed(parts().shop.change_price(sku, cents), parts().keys.price(sku))
 
 
 @blueprint.post("/carts")
@@ -50,7 +49,7 @@ def order() -> Response:
     """An order of one product by the session of the cookie, whose cart it empties."""
     body, sid = _body(), _session()
     product_id, quantity = _product(body), _whole(body, "quantity", 1, 100)
-    response = _changed(parts().shop.sell(product_id, quantity), keyspace.product(product_id))
+    response = _changed(parts().shop.sell(product_id, quantity), parts().keys.product(product_id))
     parts().visits.order(sid, product_id, quantity)
     return response
 

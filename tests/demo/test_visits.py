@@ -6,6 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from dashboard.demo import visits
+from dashboard.demo.keyspace import Keyspace
 from dashboard.demo.remote import Remote
 from dashboard.demo.ttl import TTL_SECONDS, Lifetimes
 from dashboard.demo.visits import Visits
@@ -70,7 +71,7 @@ def test_too_many_requests_of_one_session_are_refused_until_the_next_minute(
     monkeypatch.setattr(visits, "REQUESTS_A_MINUTE", 3)
     now = [600.0]
     remote = Remote(valkey.url)
-    seen = Visits(remote, Lifetimes(), clock=lambda: now[0])
+    seen = Visits(remote, Keyspace(), Lifetimes(), clock=lambda: now[0])
     assert [seen.arrive(SID, "/") for _ in range(4)] == [True, True, True, False]
     assert seen.arrive("00000000000000bb", "/") is True
     now[0] += 60

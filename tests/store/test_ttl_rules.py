@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 
 from dashboard.cache.rules import Rule
-from dashboard.demo import keyspace
+from dashboard.demo.keyspace import Keyspace
 from dashboard.store import ttl_rules
 from dashboard.store.engine import Store
 from dashboard.store.ttl_rules import EVERY_CACHE, MOST, Draft, PatternTaken, TooManyRules, UnknownRule
 
+KEYS = Keyspace()
 DRAFT = Draft("main", b"report:*", 60.0, 600.0, "reports")
 
 
@@ -29,18 +30,18 @@ def test_it_starts_with_a_set_for_every_cache_each_with_its_reason(store: Store)
 @pytest.mark.parametrize(
     ("key", "low", "high"),
     [
-        (keyspace.session("0a1b"), 900, 1800),
+        (KEYS.session("0a1b"), 900, 1800),
         ("spring:session:sessions:7", 900, 1800),
-        (keyspace.user(42), 3600, 86400),
+        (KEYS.user(42), 3600, 86400),
         ("app:profile:42", 3600, 86400),
         ("user:1:profile", 3600, 86400),
-        (keyspace.CATALOGUE, 3600, 21600),
-        (keyspace.product(17), 3600, 21600),
-        (keyspace.search(("red", "shoes"), 1), 300, 900),
-        (keyspace.rate("0a1b", 9), 1, 3600),
-        (keyspace.price("SKU-1"), 30, 60),
+        (KEYS.catalogue, 3600, 21600),
+        (KEYS.product(17), 3600, 21600),
+        (KEYS.search(("red", "shoes"), 1), 300, 900),
+        (KEYS.rate("0a1b", 9), 1, 3600),
+        (KEYS.price("SKU-1"), 30, 60),
         ("shop:item:1:price", 30, 60),
-        (keyspace.online(9), 30, 60),
+        (KEYS.online(9), 30, 60),
     ],
 )
 def test_the_starting_set_knows_common_names_and_those_of_the_demo_shop(
@@ -50,7 +51,7 @@ def test_the_starting_set_knows_common_names_and_those_of_the_demo_shop(
     assert {(rule.low, rule.high) for rule in rules if rule.covers(key.encode())} == {(low, high)}
 
 
-@pytest.mark.parametrize("key", ["user:1:cart", "user:1:orders", "user:1", keyspace.cart("0a1b"), keyspace.ORDERS])
+@pytest.mark.parametrize("key", ["user:1:cart", "user:1:orders", "user:1", KEYS.cart("0a1b"), KEYS.orders])
 def test_the_starting_set_takes_no_key_whose_kind_its_name_does_not_tell(key: str, store: Store) -> None:
     rules = [Rule(rule.pattern, rule.low, rule.high) for rule in ttl_rules.for_cache(store, "main")]
     assert [rule.pattern for rule in rules if rule.covers(key.encode())] == []
