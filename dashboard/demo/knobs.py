@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
@@ -25,7 +24,7 @@ class Knobs:
     pattern: str = "cache-aside"
     prevention: str = "none"
     jitter: bool = True
-    copies: bool = True
+    copies: bool = False
     events: bool = True
     latency_ms: float = 0.0
     ttl_scale: float = 1.0
@@ -60,10 +59,9 @@ def _switch(name: str, value: object) -> bool:
 
 def _number(low: float, high: float) -> Any:
     def check(name: str, value: object) -> float:
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not is_number or not math.isfinite(float(value)) or not low <= float(value) <= high:  # type: ignore[arg-type]
+        if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
             raise BadKnob(f"{name} must be a number from {low:g} to {high:g}")
-        return float(value)  # type: ignore[arg-type]
+        return float(value)
 
     return check
 
