@@ -58,7 +58,7 @@ def _changed(found: bool, *keys: str) -> Response:
     if not found:
         raise NotFound("no such thing in this shop")
     # Where the cache cannot be told, a stale answer is possible until the TTL ends: say so.
-    invalidated = parts().pattern.invalidate(keys)
+    invalidated = parts().pattern.forget(keys)
     parts().invalidations.tell(keys)
     return jsonify(changed=True, invalidated=invalidated)
 

@@ -93,7 +93,7 @@ def test_it_forgets_what_is_invalidated_and_nothing_else(
     pattern = over(valkey.url)
     for key in ("a", "b", "c"):
         pattern.get(key, table.load, 60)
-    assert pattern.invalidate(["a", "b", "not there"]) is True
+    assert pattern.forget(["a", "b", "not there"]) is True
     with valkey.client() as client:
         assert client.keys("*") == [b"c"]
 
@@ -124,7 +124,7 @@ def test_out_of_memory_it_still_hits_and_loads_what_it_cannot_keep(
         client.config_set("maxmemory", 1)
     assert pattern.get(KEY, table.load, 60).source == "hit"
     assert pattern.get("api:user:43", table.load, 60).source == "bypass"
-    assert pattern.invalidate([KEY]) is True
+    assert pattern.forget([KEY]) is True
 
 
 def test_of_a_read_only_replica_it_reads_and_says_that_it_cannot_invalidate(
@@ -138,7 +138,7 @@ def test_of_a_read_only_replica_it_reads_and_says_that_it_cannot_invalidate(
         pattern = over(replica.url)
         assert pattern.get(KEY, table.load, 60).source == "hit"
         assert pattern.get("api:user:43", table.load, 60).source == "bypass"
-        assert pattern.invalidate([KEY]) is False
+        assert pattern.forget([KEY]) is False
 
 
 def test_down_it_loads_and_asks_again_only_after_a_rest(
@@ -149,7 +149,7 @@ def test_down_it_loads_and_asks_again_only_after_a_rest(
         pattern.get(KEY, table.load, 60)
         server.stop()
         assert [pattern.get(KEY, table.load, 60).source for _ in range(3)] == ["bypass"] * 3
-        assert pattern.invalidate([KEY]) is False
+        assert pattern.forget([KEY]) is False
         server.restart()
         assert pattern.get(KEY, table.load, 60).source == "bypass"
         clock.now += REST_SECONDS
@@ -245,4 +245,4 @@ def test_redis_errors_never_leave_the_pattern(
 
         monkeypatch.setattr(redis.Redis, "execute_command", refuse)
         assert pattern.get(KEY, table.load, 60).source == "bypass"
-        assert pattern.invalidate([KEY]) is False
+        assert pattern.forget([KEY]) is False

@@ -36,7 +36,7 @@ class CacheAside:
         kept = self._keep(key, document, ABSENT_SECONDS if document is None else ttl)
         return Answer(document, "miss" if kept else "bypass")
 
-    def invalidate(self, keys: Sequence[str]) -> bool:
+    def forget(self, keys: Sequence[str]) -> bool:
         try:
             self._remote.ask(lambda client: client.unlink(*keys))
         except CacheTrouble:
