@@ -13,13 +13,15 @@ that the clocks of the shop's processes may differ.
 
 from __future__ import annotations
 
+import json
 import math
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from dashboard.demo.encoding import Document
+from dashboard.demo.encoding import Document, decode, encode
 from dashboard.demo.keyspace import Keyspace
 from dashboard.demo.remote import Remote
 
@@ -66,35 +68,94 @@ class Entries:
         self._remote = remote
         self._keys = keys
         self._lease_ms = round(lease_seconds * 1000)
+        self._look, self._fill, self._release, self._outdate = (
+            remote.script(_lua(name)) for name in ("look", "fill", "release", "outdate")
+        )
 
     def look(self, key: str, token: str | None = None, *, pending: bool = False) -> Look:
         """What lies under `key`. With a token: takes the lease where nothing does, or something foreign, unless
         somebody else has it. With `pending`: also which change the database has yet to get."""
-        raise NotImplementedError
+        look = self._looked(key, token, pending, even_if_found=False)
+        if look.foreign and token and not look.leased:
+            # Damaged, which the server cannot see. (Or somebody else fills it already, and is not disturbed.)
+            look = replace(look, leased=self.take(key, token).leased)
+        return look
 
     def take(self, key: str, token: str, *, pending: bool = False) -> Look:
         """As `look`, but takes the lease also of an entry that is there, to refresh it early: see `leased`."""
-        raise NotImplementedError
+        return self._looked(key, token, pending, even_if_found=True)
 
     def claim(self, key: str, token: str) -> None:
         """Take the lease away from whoever has it: for a writer, whose row is newer than what readers are loading."""
-        raise NotImplementedError
+        self._remote.ask(lambda client: client.set(self._keys.lease(key), token, px=self._lease_ms))
 
     def fill(self, key: str, token: str, document: Document | None, ttl: float, took: float) -> bool:
         """Put a document under `key`, in place of anything, and end the lease; False, and nothing is put, where the
         lease is not ours any more or a newer version lies there. The document must have been read after the lease
         was taken."""
-        raise NotImplementedError
+        version = version_of(document)
+        written = "" if version is None else version
+        arguments = (token, _ms(ttl), encode(document), f"{took * 1000:.3f}", written)
+        return bool(self._fill(self._names(key), arguments))
 
     def release(self, key: str, token: str) -> None:
         """End the lease if it is ours, so that somebody else need not wait for its end."""
-        raise NotImplementedError
+        self._release([self._keys.lease(key)], [token])
 
     def forget(self, keys: Sequence[str]) -> None:
         """Remove entries and leases."""
-        raise NotImplementedError
+        names = [name for key in keys for name in self._names(key)]
+        if names:
+            self._remote.ask(lambda client: client.unlink(*names))
 
     def outdate(self, changes: Sequence[tuple[str, int | None]]) -> int:
         """Of each (key, version), forget the entry if it is older than that or has no version, or if no version is
         given; how many entries were removed. Where nothing lies, the lease ends: what is being loaded may be older."""
-        raise NotImplementedError
+        names = [name for key, _ in changes for name in self._names(key)]
+        return int(self._outdate(names, ["" if version is None else version for _, version in changes]))
+
+    def _names(self, key: str) -> list[str]:
+        return [key, self._keys.lease(key)]
+
+    def _looked(self, key: str, token: str | None, pending: bool, *, even_if_found: bool) -> Look:
+        names = self._names(key) + ([self._keys.pending(key)] if pending else [])
+        answer = self._look(names, [token or "", self._lease_ms, int(even_if_found)])
+        document, version, took, remaining_ms, leased, foreign, *change = answer
+        rest = Look(found=False, leased=bool(leased), foreign=bool(foreign), pending=_pending(*change))
+        if document is None:
+            return rest
+        try:
+            return replace(
+                rest,
+                found=True,
+                document=decode(document),
+                version=None if version is None else int(version),
+                took=max(0.0, float(took or 0)) / 1000,
+                remaining=math.inf if remaining_ms < 0 else remaining_ms / 1000,
+            )
+        except ValueError:  # Undecodable, or a number that is none
+            return replace(rest, foreign=True)
+
+
+def version_of(document: Document | None) -> int | None:
+    """The version that a document carries; None for those that have none, and for absent rows."""
+    version = document.get("version") if document else None
+    return version if isinstance(version, int) else None
+
+
+def _pending(version: bytes | None, values: bytes | None) -> Pending | None:
+    if version is None or values is None:
+        return None
+    try:
+        found = json.loads(values)
+        return Pending(int(version), found) if isinstance(found, dict) else None
+    except ValueError:
+        return None
+
+
+def _ms(seconds: float) -> int:
+    return max(1, round(seconds * 1000))
+
+
+def _lua(name: str) -> str:
+    return Path(__file__).with_name("lua").joinpath(f"{name}.lua").read_text(encoding="utf-8")

@@ -13,10 +13,11 @@ import redis
 from flask import Flask
 from flask.testing import FlaskClient
 
+from dashboard.demo.breaker import REST_SECONDS
 from dashboard.demo.encoding import Document, encode
 from dashboard.demo.patterns import Pattern
 from dashboard.demo.patterns.cache_aside import CacheAside
-from dashboard.demo.remote import REST_SECONDS, BadCacheUrl, Remote
+from dashboard.demo.remote import BadCacheUrl, Remote
 from dashboard.demo.ttl import ABSENT_SECONDS
 from tests.servers import HOST, Server, free_port, running
 
