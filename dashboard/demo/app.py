@@ -9,14 +9,15 @@ from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, ServiceUnavailable, TooManyRequests
 
 from dashboard.demo import reads, writes
-from dashboard.demo.build import ensure_database
 from dashboard.demo.copies import Copies
+from dashboard.demo.database import Database, sqlite_url
 from dashboard.demo.invalidations import Invalidations
 from dashboard.demo.keyspace import Keyspace
 from dashboard.demo.making import Size
 from dashboard.demo.parts import EXTENSION, Parts, parts
 from dashboard.demo.patterns.cache_aside import CacheAside
 from dashboard.demo.remote import Remote
+from dashboard.demo.rows import Rows
 from dashboard.demo.sessions import session_id
 from dashboard.demo.shop import Shop
 from dashboard.demo.ttl import Lifetimes
@@ -30,14 +31,16 @@ def create_demo_app(database: Path, cache_url: str, *, jitter: float = 0.0, size
     is usual); `size` counts only when the file is made. Raises OSError or SQLAlchemyError where the file cannot be
     used, BadCacheUrl for another kind of URL. `close_demo_app` releases what it opened.
     """
-    ensure_database(database, size)
+    opened = Database(sqlite_url(database), size=size)
     keys, remote, lifetimes, copies = Keyspace(), Remote(cache_url), Lifetimes(jitter), Copies()
     invalidations = Invalidations(cache_url, remote, copies)
     app = Flask("demo-shop", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
     app.extensions[EXTENSION] = Parts(
         keys=keys,
-        shop=Shop(database),
+        database=opened,
+        rows=Rows(opened),
+        shop=Shop(opened),
         remote=remote,
         pattern=CacheAside(remote),
         visits=Visits(remote, keys, lifetimes),

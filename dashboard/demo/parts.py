@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from flask import current_app
 
 from dashboard.demo.copies import Copies
+from dashboard.demo.database import Database
 from dashboard.demo.invalidations import Invalidations
 from dashboard.demo.keyspace import Keyspace
 from dashboard.demo.patterns import Pattern
 from dashboard.demo.remote import Remote
+from dashboard.demo.rows import Rows
 from dashboard.demo.shop import Shop
 from dashboard.demo.ttl import Lifetimes
 from dashboard.demo.visits import Visits
@@ -23,6 +25,8 @@ class Parts:
     """Of one application; `close` releases its connections to the database and the cache."""
 
     keys: Keyspace
+    database: Database
+    rows: Rows
     shop: Shop
     remote: Remote
     pattern: Pattern
@@ -33,7 +37,7 @@ class Parts:
 
     def close(self) -> None:
         self.invalidations.close()
-        self.shop.close()
+        self.database.close()
         self.remote.close()
 
 

@@ -30,9 +30,10 @@ _matching = (
 
 Query = sa.Select[Any]
 
-USER: Query = sa.select(users, sa.select(sa.func.count()).where(_of_user).scalar_subquery().label("posts")).where(
-    users.c.id == sa.bindparam("user_id")
-)
+USER: Query = sa.select(
+    *(column for column in users.c if column is not users.c.posts_version),
+    sa.select(sa.func.count()).where(_of_user).scalar_subquery().label("posts"),
+).where(users.c.id == sa.bindparam("user_id"))
 LATEST_POSTS: Query = (
     sa.select(posts.c.id, posts.c.title, posts.c.posted, products.c.name.label("product"))
     .select_from(_with_product)
@@ -40,8 +41,10 @@ LATEST_POSTS: Query = (
     .order_by(posts.c.id.desc())
     .limit(LATEST)
 )
+# With the version, and with one row of nothing for a user without posts: all of it is of one moment.
 POSTS: Query = (
     sa.select(
+        users.c.posts_version,
         posts.c.id,
         posts.c.title,
         posts.c.body,
@@ -50,11 +53,12 @@ POSTS: Query = (
         products.c.name,
         products.c.description,
     )
-    .select_from(_with_product)
-    .where(_of_user)
+    .select_from(users.outerjoin(_with_product, posts.c.user_id == users.c.id))
+    .where(users.c.id == sa.bindparam("user_id"))
     .order_by(posts.c.id.desc())
     .limit(PAGE_SIZE)
 )
+POSTS_VERSION: Query = sa.select(users.c.posts_version).where(users.c.id == sa.bindparam("user_id"))
 PRODUCT: Query = sa.select(products).where(products.c.id == sa.bindparam("product_id"))
 RELATED_PRODUCTS: Query = (
     sa.select(*_in_short)

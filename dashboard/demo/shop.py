@@ -1,17 +1,16 @@
-"""The shop's own database: what it answers and the changes it takes."""
+"""What the shop reads from its own database, and the changes that no caching pattern is asked for."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 
 from dashboard.demo import queries
+from dashboard.demo.database import Database
 from dashboard.demo.encoding import Document
-from dashboard.demo.schema import posts, prices, products, users
+from dashboard.demo.schema import posts, products
 
 POSTS_KEPT = 20  # a user; older ones go, so that a demo which runs for weeks does not grow
 RESTOCKED = 200  # pieces that a sold-out product has again
@@ -19,20 +18,19 @@ CATALOGUE_SIZE = 400  # products
 
 
 class Shop:
-    """One database. Every method is one or a few short reads, or one transaction; SQLAlchemyError where it fails.
+    """The shop over a database. Every method is one or a few short reads, or one transaction.
 
-    `users` and `products` are how many there are, with ids from 1.
+    Raises SQLAlchemyError where the database fails. A document of one row has its `version`, and is never older than
+    this says: what takes a second statement is read after it. A change gives the new version, None where there is no
+    such row. `users` and `products` are how many there are, with ids from 1.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
-        self._engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 2.0})
-        sa.event.listen(self._engine, "connect", _prepare)
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._all = database.all
         self._clock = clock
         (size,) = self._all(queries.SIZE)
         self.users, self.products = int(size["users"]), int(size["products"])
-
-    def close(self) -> None:
-        self._engine.dispose()
 
     def user(self, user_id: int) -> Document | None:
         """A user, with how many posts there are and the titles of the newest."""
@@ -42,9 +40,10 @@ class Shop:
     def posts(self, user_id: int) -> Document | None:
         """The newest posts of a user, each with its product; None where there is no such user."""
         found = self._all(queries.POSTS, user_id=user_id)
-        if not found and self._one(queries.USER, user_id=user_id) is None:
+        if not found:
             return None
-        return {"user": user_id, "posts": found}
+        versions = [post.pop("posts_version") for post in found]
+        return {"user": user_id, "version": versions[0], "posts": [post for post in found if post["id"] is not None]}
 
     def product(self, product_id: int) -> Document | None:
         """A product, and some others of its category in short."""
@@ -72,48 +71,36 @@ class Shop:
     def bestsellers(self, count: int) -> list[int]:
         return [row["id"] for row in self._all(queries.BESTSELLERS, limit=count)]
 
-    def change_user(self, user_id: int, changes: dict[str, str]) -> bool:
-        """Set columns of a user; False where there is no such user."""
-        return self._change(users.update().where(users.c.id == user_id).values(**changes))
+    def add_post(self, user_id: int, product_id: int, title: str, body: str) -> int | None:
+        """Add a post and drop the user's oldest beyond POSTS_KEPT; the new version of the user's posts.
 
-    def add_post(self, user_id: int, product_id: int, title: str, body: str) -> bool:
-        """Add a post and drop the user's oldest beyond POSTS_KEPT; False where there is no such user."""
+        The profile changes as well, since it shows how many there are. Each post that comes or goes grows both
+        versions by one (triggers.py).
+        """
         of_user = posts.c.user_id == user_id
         kept = sa.select(posts.c.id).where(of_user).order_by(posts.c.id.desc()).limit(POSTS_KEPT)
         post = {"user_id": user_id, "product_id": product_id, "title": title, "body": body}
-        with self._engine.begin() as connection:
-            if connection.execute(sa.select(users.c.id).where(users.c.id == user_id)).first() is None:
-                return False
+        with self._database.begin() as connection:
+            if connection.execute(queries.POSTS_VERSION, {"user_id": user_id}).first() is None:
+                return None
             connection.execute(posts.insert().values(**post, posted=int(self._clock())))
             connection.execute(posts.delete().where(of_user, posts.c.id.not_in(kept)))
-        return True
+            version: int = connection.execute(queries.POSTS_VERSION, {"user_id": user_id}).scalar_one()
+            return version
 
-    def change_price(self, sku: str, cents: int) -> bool:
-        """Set a price; False where there is no such product."""
-        changes = {"cents": cents, "changed": int(self._clock())}
-        return self._change(prices.update().where(prices.c.sku == sku).values(**changes))
-
-    def sell(self, product_id: int, quantity: int) -> bool:
-        """Take pieces from the stock, which is filled up when it ends; False where there is no such product."""
+    def sell(self, product_id: int, quantity: int) -> int | None:
+        """Take pieces from the stock, which is filled up when it ends."""
         left = products.c.stock - quantity
-        stock = sa.case((left >= 0, left), else_=RESTOCKED)
-        changes = {"stock": stock, "sold": products.c.sold + quantity}
-        return self._change(products.update().where(products.c.id == product_id).values(changes))
+        changes = {
+            "stock": sa.case((left >= 0, left), else_=RESTOCKED),
+            "sold": products.c.sold + quantity,
+            "version": products.c.version + 1,
+        }
+        statement = products.update().where(products.c.id == product_id).values(changes)
+        with self._database.begin() as connection:
+            version: int | None = connection.execute(statement.returning(products.c.version)).scalar_one_or_none()
+            return version
 
     def _one(self, query: queries.Query, **parameters: object) -> Document | None:
         rows = self._all(query, **parameters)
         return rows[0] if rows else None
-
-    def _all(self, query: queries.Query, **parameters: object) -> list[Document]:
-        with self._engine.connect() as connection:
-            return [dict(row) for row in connection.execute(query, parameters).mappings()]
-
-    def _change(self, statement: sa.Update) -> bool:
-        with self._engine.begin() as connection:
-            return connection.execute(statement).rowcount == 1
-
-
-def _prepare(connection: Any, _record: object) -> None:
-    # WAL lets the readers go on while a write is under way.
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL"):
-        connection.execute(f"PRAGMA {pragma}").close()

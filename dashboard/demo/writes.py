@@ -18,7 +18,7 @@ blueprint = Blueprint("writes", __name__)
 def change_user(user_id: int) -> Response:
     body = _body()
     changes = {"city": _text(body, "city", 60), "bio": _text(body, "bio", 1000)}
-    return _changed(parts().shop.change_user(user_id, changes), parts().keys.user(user_id))
+    return _changed(parts().rows.change("user", user_id, changes), parts().keys.user(user_id))
 
 
 @blueprint.post(f"/users/{ID}user_id>/posts")
@@ -33,7 +33,7 @@ def add_post(user_id: int) -> Response:
 @blueprint.put(f"/prices/{SKU}")
 def change_price(sku: str) -> Response:
     cents = _whole(_body(), "cents", 1, 10_000_000)
-    return _changed(parts().shop.change_price(sku, cents), parts().keys.price(sku))
+    return _changed(parts().rows.change("price", sku, {"cents": cents}), parts().keys.price(sku))
 
 
 @blueprint.post("/carts")
@@ -54,13 +54,13 @@ def order() -> Response:
     return response
 
 
-def _changed(found: bool, *keys: str) -> Response:
-    if not found:
+def _changed(version: int | None, *keys: str) -> Response:
+    if version is None:
         raise NotFound("no such thing in this shop")
     # Where the cache cannot be told, a stale answer is possible until the TTL ends: say so.
     invalidated = parts().pattern.forget(keys)
     parts().invalidations.tell(keys)
-    return jsonify(changed=True, invalidated=invalidated)
+    return jsonify(changed=True, invalidated=invalidated, version=version)
 
 
 def _session() -> str:

@@ -35,7 +35,7 @@ def test_it_shows_the_change_at_once(
 ) -> None:
     before = {address: visitor.get(address).get_json() for address in shown_at}
     assert all(visitor.get(address).headers["X-Cache"] == "hit" for address in shown_at)
-    assert visitor.open(path, method=method, json=body).get_json() == {"changed": True, "invalidated": True}
+    assert visitor.open(path, method=method, json=body).get_json().items() >= {"changed": True, "invalidated": True}.items()
     for address in shown_at:
         answer = visitor.get(address)
         assert answer.headers["X-Cache"] == "miss"
