@@ -1,51 +1,41 @@
 """Cache-aside: the application looks into the cache, falls back to the database and fills the cache itself.
 
-A writer changes the row first and then removes the keys. Between a reader's load and its SET a writer may do both,
-and the reader then puts the old row back; it stays until its TTL ends. The same holds for an invalidation that the
-cache could not be told of. Staleness is therefore bounded by the TTL, not excluded.
+A writer changes the row first and then removes its entry, together with the lease under which a reader may be about to
+fill it (entries.py): so the classic race, in which a slow reader puts back the row as it was before the change, is
+closed. What remains is a change of which the cache could not be told; its entry stays until the relay tells of the
+change, or its TTL ends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 
-from dashboard.demo.encoding import Document, Undecodable, decode, encode
-from dashboard.demo.patterns import Answer
-from dashboard.demo.remote import CacheTrouble, Refused, Remote, Unavailable
-from dashboard.demo.ttl import ABSENT_SECONDS
+from dashboard.demo.entries import Entries
+from dashboard.demo.patterns import Answer, Change, Changed, Load, Rows
+from dashboard.demo.reading import Reader
+from dashboard.demo.remote import CacheTrouble
 
 
 class CacheAside:
-    """The pattern over one cache. Two round trips for a miss, one for a hit and for an invalidation."""
+    """The pattern over one cache. Two round trips for a miss, one for a hit and for a change."""
 
-    def __init__(self, remote: Remote) -> None:
-        self._remote = remote
+    def __init__(self, reader: Reader, entries: Entries, rows: Rows) -> None:
+        self._reader = reader
+        self._entries = entries
+        self._rows = rows
 
-    def get(self, key: str, load: Callable[[], Document | None], ttl: float) -> Answer:
-        try:
-            stored = self._remote.ask(lambda client: client.get(key))
-        except Unavailable:
-            return Answer(load(), "bypass")
-        except Refused:
-            stored = None  # a foreign type under the key, which SET replaces, or SET is refused as well
-        if isinstance(stored, bytes):
-            with suppress(Undecodable):
-                return Answer(decode(stored), "hit")
-        document = load()
-        kept = self._keep(key, document, ABSENT_SECONDS if document is None else ttl)
-        return Answer(document, "miss" if kept else "bypass")
+    def get(self, key: str, load: Load, ttl: float) -> Answer:
+        return self._reader.get(key, load, ttl)
+
+    def update(self, change: Change, ttl: float) -> Changed:  # noqa: ARG002 - nothing is put into the cache
+        version = self._rows.change(change.kind, change.row, change.values)
+        if version is None:
+            return Changed(None)
+        return Changed(version, told=self.forget([change.key]))
 
     def forget(self, keys: Sequence[str]) -> bool:
         try:
-            self._remote.ask(lambda client: client.unlink(*keys))
-        except CacheTrouble:
-            return False
-        return True
-
-    def _keep(self, key: str, document: Document | None, seconds: float) -> bool:
-        try:
-            self._remote.ask(lambda client: client.set(key, encode(document), px=round(seconds * 1000)))
+            self._entries.forget(keys)
         except CacheTrouble:
             return False
         return True
