@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,14 @@ from flask.testing import FlaskClient
 
 from dashboard.demo.app import close_demo_app, create_demo_app
 from dashboard.demo.build import ensure_database
+from dashboard.demo.database import Database, sqlite_url
 from dashboard.demo.making import Size
+from tests.postgres import Postgres
+from tests.postgres import running as postgres_running
 from tests.servers import Server
 
 SMALL = Size(users=300, products=400)
+TINY = Size(users=30, products=40)
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +55,31 @@ def shop(open_shop: Callable[..., Flask], valkey: Server) -> FlaskClient:
     """A client of a shop whose cache is the shared Valkey."""
     client: FlaskClient = open_shop(valkey.url).test_client()
     return client
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server; each test takes a database of its own."""
+    with postgres_running() as server:
+        yield server
+
+
+@pytest.fixture
+def sqlite_database(tmp_path: Path) -> Iterator[Database]:
+    """A tiny shop in a file."""
+    with closing(Database(sqlite_url(tmp_path / "tiny.db"), size=TINY)) as found:
+        yield found
+
+
+@pytest.fixture
+def postgres_database(postgres: Postgres) -> Iterator[Database]:
+    """A tiny shop in PostgreSQL."""
+    with closing(Database(postgres.database(), size=TINY)) as found:
+        yield found
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def either_database(request: pytest.FixtureRequest) -> Database:
+    """A tiny shop, once in a file and once in PostgreSQL."""
+    found: Database = request.getfixturevalue(f"{request.param}_database")
+    return found
