@@ -6,31 +6,42 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-# Seconds by class: the longer, the rarer the row changes and the less a stale answer would hurt.
+MINUTE, HOUR = 60.0, 3600.0
+
+# Seconds by class: the longer, the rarer the row changes and the less a stale answer would hurt. Within the ranges
+# that Cachedeck's built-in TTL rules have for such keys, also with jitter, and with the grace of a stale entry.
+DOCUMENT_SECONDS: Mapping[str, float] = {
+    "profile": 2 * HOUR,
+    "posts": 1.5 * HOUR,
+    "product": 1.25 * HOUR,
+    "search": 8 * MINUTE,
+    "price": 40.0,
+    "catalogue": 1.25 * HOUR,
+}
 TTL_SECONDS: Mapping[str, float] = {
-    "profile": 3600.0,
-    "posts": 900.0,
-    "product": 1800.0,
-    "search": 300.0,
-    "price": 30.0,
-    "catalogue": 600.0,
-    "session": 1800.0,
-    "cart": 86400.0,
-    "rate": 120.0,
-    "online": 300.0,
+    **DOCUMENT_SECONDS,
+    "session": 20 * MINUTE,
+    "cart": 24 * HOUR,
+    "rate": 2 * MINUTE,
+    "online": 45.0,
 }
 ABSENT_SECONDS = 10.0  # that a row does not exist is remembered briefly: it may be made at any moment
-JITTER = 0.1  # the usual share: ±10 % spreads an hour's keys over 12 minutes
+JITTER = 0.1  # the usual share: ±10 % spreads two hours' keys over 24 minutes
 
 
-@dataclass(frozen=True)
+@dataclass
 class Lifetimes:
-    """TTLs of new keys. `jitter` is the share by which each is spread to either side; 0 is off."""
+    """TTLs of new keys, which may be turned while others ask.
+
+    `jitter` is the share by which each is spread to either side; 0 is off. `scale` multiplies those of documents, so
+    that a demonstration need not wait for hours; what only the cache holds keeps its own.
+    """
 
     jitter: float = 0.0
     uniform: Callable[[float, float], float] = random.uniform
+    scale: float = 1.0
 
     def of(self, ttl_class: str) -> float:
         """Seconds for one new key of the class: uniform in TTL x (1 ± jitter)."""
-        seconds = TTL_SECONDS[ttl_class]
+        seconds = TTL_SECONDS[ttl_class] * (self.scale if ttl_class in DOCUMENT_SECONDS else 1.0)
         return self.uniform(seconds * (1 - self.jitter), seconds * (1 + self.jitter))
