@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from flask import current_app
 
 from dashboard.demo.copies import Copies
+from dashboard.demo.counters import Counters
 from dashboard.demo.database import Database
+from dashboard.demo.flusher import Flusher
 from dashboard.demo.invalidations import Invalidations
 from dashboard.demo.keyspace import Keyspace
-from dashboard.demo.patterns import Pattern
+from dashboard.demo.queue import Queue
+from dashboard.demo.relay import Relay
 from dashboard.demo.remote import Remote
 from dashboard.demo.rows import Rows
 from dashboard.demo.shop import Shop
-from dashboard.demo.ttl import Lifetimes
+from dashboard.demo.sources import Sources
+from dashboard.demo.switchboard import Switchboard
 from dashboard.demo.visits import Visits
 
 EXTENSION = "demo-shop"
@@ -22,20 +26,31 @@ EXTENSION = "demo-shop"
 
 @dataclass(frozen=True)
 class Parts:
-    """Of one application; `close` releases its connections to the database and the cache."""
+    """Of one application. `start` begins its threads, `close` ends them and releases its connections."""
 
     keys: Keyspace
     database: Database
-    rows: Rows
     shop: Shop
+    rows: Rows
     remote: Remote
-    pattern: Pattern
+    sources: Sources
     visits: Visits
-    lifetimes: Lifetimes
+    board: Switchboard
+    counters: Counters
     copies: Copies
     invalidations: Invalidations
+    relay: Relay
+    queue: Queue
+    flusher: Flusher
+
+    def start(self) -> None:
+        self.invalidations.start()
+        self.relay.start()
+        self.flusher.start()
 
     def close(self) -> None:
+        self.flusher.close()
+        self.relay.close()
         self.invalidations.close()
         self.database.close()
         self.remote.close()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import BadRequest
 
 from dashboard.demo.encoding import Document
 from dashboard.demo.parts import parts
+from dashboard.demo.patterns import Answer
 
 LONGEST_QUERY = 80  # characters
 MOST_WORDS = 5
@@ -39,40 +39,33 @@ def window() -> Response:
 
 def _in_short(product_id: int) -> Document | None:
     """What the window shows of a product: from a copy of this process, so that a visit does not cost five look-ups."""
-    key = parts().keys.product(product_id)
-    found = parts().copies.get(key)
-    if found is None:
-        answer = parts().pattern.get(key, lambda: parts().shop.product(product_id), parts().lifetimes.of("product"))
-        if answer.document is None:
-            return None
-        found = {name: answer.document.get(name) for name in ("id", "name", "category", "stock")}
-        parts().copies.put(key, found, [f"category:{found['category']}"])
-    return found
+    document = _copied(parts().keys.product(product_id)).document
+    return document and {name: document.get(name) for name in ("id", "name", "category", "stock")}
 
 
 @blueprint.get(f"/users/{ID}user_id>")
 def user(user_id: int) -> Response:
-    return _through_cache(parts().keys.user(user_id), "profile", lambda: parts().shop.user(user_id))
+    return _through_cache(parts().keys.user(user_id))
 
 
 @blueprint.get(f"/users/{ID}user_id>/posts")
 def posts(user_id: int) -> Response:
-    return _through_cache(parts().keys.posts(user_id), "posts", lambda: parts().shop.posts(user_id))
+    return _through_cache(parts().keys.posts(user_id))
 
 
 @blueprint.get(f"/products/{ID}product_id>")
 def product(product_id: int) -> Response:
-    return _through_cache(parts().keys.product(product_id), "product", lambda: parts().shop.product(product_id))
+    return _through_cache(parts().keys.product(product_id))
 
 
 @blueprint.get(f"/prices/{SKU}")
 def price(sku: str) -> Response:
-    return _through_cache(parts().keys.price(sku), "price", lambda: parts().shop.price(sku))
+    return _through_cache(parts().keys.price(sku))
 
 
 @blueprint.get("/catalogue")
 def catalogue() -> Response:
-    return _through_cache(parts().keys.catalogue, "catalogue", parts().shop.catalogue)
+    return _through_cache(parts().keys.catalogue)
 
 
 @blueprint.get("/search")
@@ -86,11 +79,11 @@ def search() -> Response:
         raise BadRequest(f"page must be 1 to {LAST_PAGE}")
     if page == 1:
         parts().visits.searched(" ".join(words))
-    return _through_cache(parts().keys.search(words, page), "search", lambda: parts().shop.search(words, page))
+    return _through_cache(parts().keys.search(words, page))
 
 
-def _through_cache(key: str, ttl_class: str, load: Callable[[], Document | None]) -> Response:
-    answer = parts().pattern.get(key, load, parts().lifetimes.of(ttl_class))
+def _through_cache(key: str) -> Response:
+    answer = _copied(key) if parts().board.knobs.copies else _document(key)
     if answer.document is None:
         response = jsonify(error="no such thing in this shop")
         response.status_code = 404
@@ -98,3 +91,28 @@ def _through_cache(key: str, ttl_class: str, load: Callable[[], Document | None]
         response = jsonify(answer.document)
     response.headers["X-Cache"] = answer.source
     return response
+
+
+def _copied(key: str) -> Answer:
+    """From this process's own copy, if it has one; else a copy is kept, unless the document changed meanwhile."""
+    copies = parts().copies
+    found = copies.get(key)
+    if found is not None:
+        parts().counters.count("copies")
+        return Answer(found, "copy")
+    ticket = copies.ticket()
+    answer = _document(key)
+    if answer.document is not None and answer.source in ("hit", "miss"):
+        copies.put(key, answer.document, ticket, tags=_tags(answer.document))
+    return answer
+
+
+def _document(key: str) -> Answer:
+    load, ttl = parts().sources.of(key)
+    return parts().board.pattern.get(key, load, ttl)
+
+
+def _tags(document: Document) -> list[str]:
+    """By which an operator may have copies dropped: all products of a category."""
+    category = document.get("category")
+    return [f"category:{category}"] if category else []

@@ -34,4 +34,4 @@ def _remove(remote: Remote, pattern: str) -> int:
 
 
 def _unlink(client: redis.Redis, batch: list[bytes]) -> int:
-    return int(client.unlink(*batch))  # type: ignore[arg-type]
+    return int(client.unlink(*batch))

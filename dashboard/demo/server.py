@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
 from dashboard.demo.app import create_demo_app
-from dashboard.demo.build import ensure_database
+from dashboard.demo.assembly import Plan
+from dashboard.demo.database import Database
 from dashboard.demo.remote import Remote
 
-THREADS = 8
+THREADS = 24  # with 8, a stampede would be over before it could be seen: the others would wait outside
 log = logging.getLogger("dashboard.demo")
 
 
-def answer(database: Path, cache_url: str, host: str, port: int, *, jitter: float = 0.0) -> None:
+def answer(plan: Plan, host: str, port: int) -> None:
     """Serve the shop until SIGTERM or SIGINT. The database is made first, before anybody can connect.
 
-    Raises BadCacheUrl at once, not in the process that serves.
+    What is wrong with the plan is raised at once, not in the process that serves: as by `assemble`.
     """
-    Remote(cache_url).close()
-    ensure_database(database)
+    Remote(plan.cache).close()
+    Database(plan.database, size=plan.size).close()
     log.info("the shop is at http://%s:%s", host, port)
-    Gunicorn(lambda: create_demo_app(database, cache_url, jitter=jitter), host, port).run()
+    Gunicorn(lambda: create_demo_app(plan), host, port).run()
 
 
 class Gunicorn(BaseApplication):  # type: ignore[misc]

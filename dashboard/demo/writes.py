@@ -1,4 +1,4 @@
-"""PUT and POST: change the row first, then forget the keys that showed it, and tell other processes of the shop."""
+"""PUT and POST: change the row as the pattern does it, and tell the processes of the shop, which may keep copies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import BadRequest, NotFound
 
+from dashboard.demo.bodies import LARGEST_ID, json_object, text, whole
 from dashboard.demo.parts import parts
+from dashboard.demo.patterns import Change, Changed
 from dashboard.demo.reads import ID, SKU
 from dashboard.demo.sessions import session_id
 
@@ -16,51 +18,66 @@ blueprint = Blueprint("writes", __name__)
 
 @blueprint.put(f"/users/{ID}user_id>")
 def change_user(user_id: int) -> Response:
-    body = _body()
-    changes = {"city": _text(body, "city", 60), "bio": _text(body, "bio", 1000)}
-    return _changed(parts().rows.change("user", user_id, changes), parts().keys.user(user_id))
-
-
-@blueprint.post(f"/users/{ID}user_id>/posts")
-def add_post(user_id: int) -> Response:
-    body = _body()
-    title, text = _text(body, "title", 100), _text(body, "body", 4000)
-    added = parts().shop.add_post(user_id, _product(body), title, text)
-    # The profile shows how many posts there are, so it is out of date as well.
-    return _changed(added, parts().keys.posts(user_id), parts().keys.user(user_id))
+    body = json_object()
+    values = {"city": text(body, "city", 60), "bio": text(body, "bio", 1000)}
+    return _through_pattern("user", user_id, values, parts().keys.user(user_id))
 
 
 @blueprint.put(f"/prices/{SKU}")
 def change_price(sku: str) -> Response:
-    cents = _whole(_body(), "cents", 1, 10_000_000)
-    return _changed(parts().rows.change("price", sku, {"cents": cents}), parts().keys.price(sku))
+    values = {"cents": whole(json_object(), "cents", 1, 10_000_000)}
+    return _through_pattern("price", sku, values, parts().keys.price(sku))
+
+
+@blueprint.post(f"/users/{ID}user_id>/posts")
+def add_post(user_id: int) -> Response:
+    body = json_object()
+    title, words = text(body, "title", 100), text(body, "body", 4000)
+    version = parts().shop.add_post(user_id, _product(body), title, words)
+    # The profile shows how many posts there are, so it is out of date as well.
+    return _past_pattern(version, parts().keys.posts(user_id), parts().keys.user(user_id))
 
 
 @blueprint.post("/carts")
 def put_in_cart() -> Response:
     """Into the cart of the session of the cookie; `kept` is false where the cache, its only home, is away."""
-    body, sid = _body(), _session()
-    product_id, quantity = _product(body), _whole(body, "quantity", 1, 100)
+    body, sid = json_object(), _session()
+    product_id, quantity = _product(body), whole(body, "quantity", 1, 100)
     return jsonify(kept=parts().visits.put_in_cart(sid, product_id, quantity))
 
 
 @blueprint.post("/orders")
 def order() -> Response:
     """An order of one product by the session of the cookie, whose cart it empties."""
-    body, sid = _body(), _session()
-    product_id, quantity = _product(body), _whole(body, "quantity", 1, 100)
-    response = _changed(parts().shop.sell(product_id, quantity), parts().keys.product(product_id))
+    body, sid = json_object(), _session()
+    product_id, quantity = _product(body), whole(body, "quantity", 1, 100)
+    response = _past_pattern(parts().shop.sell(product_id, quantity), parts().keys.product(product_id))
     parts().visits.order(sid, product_id, quantity)
     return response
 
 
-def _changed(version: int | None, *keys: str) -> Response:
-    if version is None:
+def _through_pattern(kind: str, row: int | str, values: dict[str, Any], key: str) -> Response:
+    load, ttl = parts().sources.of(key)
+    with parts().board.changing() as pattern:
+        changed = pattern.update(Change(kind, row, values, key, load), ttl)
+    return _answer(changed, key)
+
+
+def _past_pattern(version: int | None, *keys: str) -> Response:
+    """For rows that are added to or counted down: that cannot be repeated, so it goes to the database under any
+    pattern, and the keys that show it are forgotten."""
+    told = version is not None and parts().board.pattern.forget(keys)
+    return _answer(Changed(version, told=told), *keys)
+
+
+def _answer(changed: Changed, *keys: str) -> Response:
+    if changed.version is None:
         raise NotFound("no such thing in this shop")
-    # Where the cache cannot be told, a stale answer is possible until the TTL ends: say so.
-    invalidated = parts().pattern.forget(keys)
+    # Our own copies at once: who has changed something sees it in this process without waiting for the message.
+    parts().copies.drop(keys)
     parts().invalidations.tell(keys)
-    return jsonify(changed=True, invalidated=invalidated, version=version)
+    # Where the cache could not be told, a stale answer is possible until the relay has told it: say so.
+    return jsonify(changed=True, invalidated=changed.told, queued=changed.queued, version=changed.version)
 
 
 def _session() -> str:
@@ -70,26 +87,5 @@ def _session() -> str:
     return sid
 
 
-def _body() -> dict[str, Any]:
-    body = request.get_json()
-    if not isinstance(body, dict):
-        raise BadRequest("the body must be a JSON object")
-    return body
-
-
 def _product(body: dict[str, Any]) -> int:
-    return _whole(body, "product", 1, 2_147_483_647)
-
-
-def _whole(body: dict[str, Any], name: str, least: int, most: int) -> int:
-    number = body.get(name)
-    if not isinstance(number, int) or isinstance(number, bool) or not least <= number <= most:
-        raise BadRequest(f"{name} must be a whole number, {least} to {most}")
-    return number
-
-
-def _text(body: dict[str, Any], name: str, longest: int) -> str:
-    text = body.get(name)
-    if not isinstance(text, str) or not 0 < len(text) <= longest:
-        raise BadRequest(f"{name} must be a text of 1 to {longest} characters")
-    return text
+    return whole(body, "product", 1, LARGEST_ID)

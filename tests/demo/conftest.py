@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from dashboard.demo.app import close_demo_app, create_demo_app
+from dashboard.demo.assembly import Plan
 from dashboard.demo.build import ensure_database
 from dashboard.demo.database import Database, sqlite_url
+from dashboard.demo.knobs import Knobs
 from dashboard.demo.making import Size
+from dashboard.demo.parts import EXTENSION, Parts
+from dashboard.demo.schema import POSTGRES_SCHEMA
 from tests.postgres import Postgres
 from tests.postgres import running as postgres_running
 from tests.servers import Server
 
 SMALL = Size(users=300, products=400)
 TINY = Size(users=30, products=40)
+
+
+def plan(database: Path, cache_url: str, *, prefix: str = "", **knobs: Any) -> Plan:
+    """A shop over a database file. Without jitter, unless it is asked for, so that a test knows each TTL."""
+    return Plan(str(sqlite_url(database)), cache_url, prefix, Knobs().turned({"jitter": False, **knobs}), SMALL)
+
+
+def parts_of(app: Flask) -> Parts:
+    """What a shop is made of."""
+    found: Parts = app.extensions[EXTENSION]
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -41,8 +59,8 @@ def open_shop(database: Path) -> Iterator[Callable[..., Flask]]:
     """Opens shops over the small database by their cache's URL, and closes them after the test."""
     opened: list[Flask] = []
 
-    def make(cache_url: str, jitter: float = 0.0) -> Flask:
-        opened.append(create_demo_app(database, cache_url, jitter=jitter))
+    def make(cache_url: str, **options: Any) -> Flask:
+        opened.append(create_demo_app(plan(database, cache_url, **options)))
         return opened[-1]
 
     yield make
@@ -83,3 +101,15 @@ def either_database(request: pytest.FixtureRequest) -> Database:
     """A tiny shop, once in a file and once in PostgreSQL."""
     found: Database = request.getfixturevalue(f"{request.param}_database")
     return found
+
+
+@pytest.fixture
+def other_program(either_database: Database) -> Iterator[Callable[..., None]]:
+    """Executes a statement as another program would, which knows nothing of the shop: {} stands before its tables."""
+    if either_database.file is not None:
+        with closing(sqlite3.connect(either_database.file, timeout=60, isolation_level=None)) as connection:
+            yield lambda statement: connection.execute(statement.format(""))
+    else:
+        address = either_database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        with psycopg.connect(address, autocommit=True) as session:
+            yield lambda statement: session.execute(statement.format(f"{POSTGRES_SCHEMA}."))

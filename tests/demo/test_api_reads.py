@@ -9,8 +9,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from dashboard.demo.encoding import ZSTD_MAGIC, decode
+from dashboard.demo.knobs import PATTERNS
 from dashboard.demo.ttl import ABSENT_SECONDS, TTL_SECONDS
-from tests.demo.conftest import SMALL
+from tests.demo.conftest import SMALL, parts_of
+from tests.programs import wait_until
 from tests.servers import Server
 
 SID = "00000000000000aa"
@@ -25,23 +27,25 @@ READS = [
 ]
 
 
+@pytest.mark.parametrize("pattern", PATTERNS)
 @pytest.mark.parametrize(("path", "key", "ttl_class"), READS)
 def test_it_reads_the_database_once_and_the_cache_then(
-    shop: FlaskClient, valkey: Server, path: str, key: str, ttl_class: str
+    open_shop: Callable[..., Flask], valkey: Server, path: str, key: str, ttl_class: str, pattern: str
 ) -> None:
+    shop = open_shop(valkey.url, pattern=pattern).test_client()
     first, second = shop.get(path), shop.get(path)
     assert (first.status_code, first.headers["X-Cache"]) == (200, "miss")
     assert (second.status_code, second.headers["X-Cache"]) == (200, "hit")
     assert first.get_json() == second.get_json()
     with valkey.client() as client:
-        assert decode(client.get(key)) == first.get_json()  # type: ignore[arg-type]
+        assert decode(client.hget(key, "document")) == first.get_json()  # type: ignore[arg-type]
         left = client.pttl(key) / 1000  # type: ignore[operator]
     assert TTL_SECONDS[ttl_class] - 60 < left <= TTL_SECONDS[ttl_class]
 
 
 def test_it_answers_from_the_cache_without_asking_the_database(shop: FlaskClient, valkey: Server) -> None:
     with valkey.client() as client:
-        client.set("api:user:42", b'{"name":"only in the cache"}')
+        client.hset("api:user:42", mapping={"document": b'{"name":"only in the cache"}', "took": "1"})
     assert shop.get("/users/42").get_json() == {"name": "only in the cache"}
 
 
@@ -82,8 +86,30 @@ def test_it_compresses_large_values_only(shop: FlaskClient, valkey: Server) -> N
     shop.get("/search?q=books&page=1")
     shop.get("/users/42")
     with valkey.client() as client:
-        assert client.get("api:search:q=books&page=1").startswith(ZSTD_MAGIC)  # type: ignore[union-attr]
-        assert client.get("api:user:42").startswith(b"{")  # type: ignore[union-attr]
+        assert client.hget("api:search:q=books&page=1", "document").startswith(ZSTD_MAGIC)  # type: ignore[union-attr]
+        assert client.hget("api:user:42", "document").startswith(b"{")  # type: ignore[union-attr]
+
+
+def test_all_its_keys_stand_behind_its_prefix(open_shop: Callable[..., Flask], valkey: Server) -> None:
+    shop = open_shop(valkey.url, prefix="lab:1:", pattern="write-behind").test_client()
+    shop.set_cookie("sid", SID)
+    for path, _key, _ttl_class in READS:
+        shop.get(path)
+    assert shop.put("/users/42", json={"city": "Ghent", "bio": "Moved."}).get_json()["queued"] is True
+    shop.post("/orders", json={"product": 17, "quantity": 1})
+    with valkey.client() as client:
+        keys = client.keys("*")
+    assert b"lab:1:api:user:42" in keys  # type: ignore[operator]
+    assert [key for key in keys if not key.startswith(b"lab:1:")] == []  # type: ignore[union-attr]
+
+
+def test_copies_answer_without_the_cache_until_the_row_changes(open_shop: Callable[..., Flask], valkey: Server) -> None:
+    app = open_shop(valkey.url, copies=True)
+    copies, shop = parts_of(app).copies, app.test_client()
+    wait_until(lambda: copies.is_open, "it listens for what is out of date")
+    assert [shop.get("/users/42").headers["X-Cache"] for _ in range(3)] == ["miss", "copy", "copy"]
+    shop.put("/users/42", json={"city": "Ghent", "bio": "Moved."})
+    assert shop.get("/users/42").get_json()["city"] == "Ghent"
 
 
 @pytest.mark.parametrize("path", ["/users/301", "/users/301/posts", "/products/401", "/prices/SKU-99999"])

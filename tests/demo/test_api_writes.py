@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
+from dashboard.demo.knobs import PATTERNS
 from tests.servers import Server
 
 SID = "00000000000000aa"
@@ -29,17 +32,40 @@ def visitor(shop: FlaskClient) -> FlaskClient:
     return shop
 
 
+@pytest.fixture
+def visitor_of(open_shop: Callable[..., Flask], valkey: Server) -> Callable[[str], FlaskClient]:
+    """A visitor of a shop with a pattern. What the relay tells would remove entries a moment later."""
+
+    def make(pattern: str) -> FlaskClient:
+        client: FlaskClient = open_shop(valkey.url, pattern=pattern, events=False).test_client()
+        client.set_cookie("sid", SID)
+        return client
+
+    return make
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
 @pytest.mark.parametrize(("method", "path", "body", "shown_at"), WRITES)
 def test_it_shows_the_change_at_once(
-    visitor: FlaskClient, method: str, path: str, body: dict[str, Any], shown_at: list[str]
+    visitor_of: Callable[[str], FlaskClient],
+    method: str,
+    path: str,
+    body: dict[str, Any],
+    shown_at: list[str],
+    pattern: str,
 ) -> None:
+    visitor = visitor_of(pattern)
     before = {address: visitor.get(address).get_json() for address in shown_at}
     assert all(visitor.get(address).headers["X-Cache"] == "hit" for address in shown_at)
-    assert visitor.open(path, method=method, json=body).get_json().items() >= {"changed": True, "invalidated": True}.items()
+    answered = visitor.open(path, method=method, json=body).get_json()
+    is_put, queued = pattern.startswith("write") and method == "PUT", pattern == "write-behind" and method == "PUT"
+    version = answered.pop("version")
+    assert answered == {"changed": True, "invalidated": True, "queued": queued}
     for address in shown_at:
         answer = visitor.get(address)
-        assert answer.headers["X-Cache"] == "miss"
+        assert answer.headers["X-Cache"] == ("hit" if is_put else "miss")
         assert answer.get_json() != before[address]
+    assert visitor.get(shown_at[0]).get_json()["version"] == version > before[shown_at[0]]["version"]
 
 
 @pytest.mark.parametrize(("method", "path", "body", "shown_at"), WRITES)
@@ -63,7 +89,7 @@ def test_it_stores_what_it_was_given(visitor: FlaskClient) -> None:
 
 def test_a_row_made_after_it_was_missed_is_seen_after_its_invalidation(visitor: FlaskClient, valkey: Server) -> None:
     with valkey.client() as client:
-        client.set("api:user:42", b"null")
+        client.hset("api:user:42", mapping={"document": b"null", "took": "1"})
     assert visitor.get("/users/42").status_code == 404
     visitor.put("/users/42", json={"city": "Ghent", "bio": "Here."})
     assert visitor.get("/users/42").status_code == 200

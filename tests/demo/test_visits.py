@@ -28,7 +28,7 @@ def test_a_visit_leaves_keys_of_every_type(visitor: FlaskClient, valkey: Server)
     with valkey.client(decode_responses=True) as client:
         types = {key.split(":")[0] + ":" + client.type(key): key for key in client.keys("*")}
         assert set(types) == {
-            "api:string",
+            "api:hash",
             "sess:hash",
             "cart:hash",
             "rate:string",

@@ -16,9 +16,11 @@ from flask.testing import FlaskClient
 
 from dashboard.cache.policies import policy_of
 from dashboard.demo.app import close_demo_app, create_demo_app
-from dashboard.demo.build import ensure_database
+from dashboard.demo.assembly import Plan
+from dashboard.demo.database import sqlite_url
 from dashboard.demo.making import Size
 from dashboard.demo.mix import Mix
+from dashboard.demo.traffic import ShopSize, Traffic
 from dashboard.jobs.sampler import Sampler
 from dashboard.jobs.trial_windows import window
 from dashboard.settings import Settings
@@ -43,10 +45,9 @@ class Shop:
     """The demo's shop and its visitors, one request after the other."""
 
     def __init__(self, folder: Path, url: str) -> None:
-        ensure_database(folder / "shop.db", SIZE)
-        self.app = create_demo_app(folder / "shop.db", url)
+        self.app = create_demo_app(Plan(str(sqlite_url(folder / "shop.db")), url, size=SIZE))
         self._client = self.app.test_client(use_cookies=False)
-        self._mix = Mix(SIZE.users, SIZE.products, 1)
+        self._mix = Mix(ShopSize(SIZE.users, SIZE.products), Traffic(SIZE.users, SIZE.products), 1)
 
     def visited(self, times: int) -> set[int]:
         """The statuses of so many answers."""
