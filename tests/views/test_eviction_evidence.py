@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -45,7 +46,7 @@ def test_it_says_how_long_the_keys_that_go_first_had_been_idle_and_what_it_is_es
     assert "<html" not in answer.text
     assert "Half of the keys that go first had not been used for" in answer.text
     assert "more left to live" in answer.text
-    assert "Estimated from 150 keys drawn" in answer.text
+    assert re.search(r"Estimated from \d+ keys drawn", answer.text)  # fewer where the machine is slow
 
 
 def test_without_scripts_it_is_a_page_of_its_own(small: Server, viewer: FlaskClient) -> None:
