@@ -26,6 +26,7 @@ class _Verbs(click.Group):
         "analyze": "dashboard.cli_analyze:analyze_command",
         "audit": "dashboard.cli_audit:audit_group",
         "config": "dashboard.cli_config:config_group",
+        "demo": "dashboard.cli_demo:demo_group",
         "events": "dashboard.cli_events:events_group",
         "export": "dashboard.cli_export:export_command",
         "invalidate": "dashboard.cli_invalidate:invalidate_command",

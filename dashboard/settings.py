@@ -11,6 +11,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -116,6 +117,10 @@ class Settings(BaseSettings):
         le=400,
         description="So many consoles may be open at the same time; each takes a thread more of the web process.",
     )
+    demo_url: str = Field(
+        "",
+        description="Where the demo's bench answers, such as http://127.0.0.1:8602: the Lab screen is there then.",
+    )
     demo_rate: int = Field(150, ge=1, le=5000, description="Requests per second of the demo traffic of `cachedeck up`.")
     embedded_maxmemory: str = Field(
         "16mb",
@@ -150,6 +155,18 @@ class Settings(BaseSettings):
             raise ValueError("is a path such as /ops/cache")
         return f"/{prefix}" if prefix else ""
 
+    @field_validator("demo_url")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if not value:
+            return value
+        if parts.scheme not in ("http", "https") or not parts.hostname or not _port_of(parts):
+            raise ValueError("is an address such as http://127.0.0.1:8602")
+        if "@" in parts.netloc or parts.query or parts.fragment or not value.isprintable() or " " in value:
+            raise ValueError("is scheme, host, port and path alone")
+        return value.rstrip("/")
+
     @field_validator("secret_key")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
@@ -170,6 +187,14 @@ class Settings(BaseSettings):
         if self.queue_url:
             return self.queue_url.get_secret_value()
         return f"sqlite:///{self.data.absolute() / 'queue.db'}"
+
+
+def _port_of(parts: SplitResult) -> int:
+    """0 for what is no port."""
+    try:
+        return 80 if parts.port is None else parts.port
+    except ValueError:
+        return 0
 
 
 class _FromFiles(PydanticBaseSettingsSource):

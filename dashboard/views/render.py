@@ -20,6 +20,7 @@ from dashboard.cache import errors
 from dashboard.cache.key_token import BadToken
 from dashboard.cache.selection import BadSelection
 from dashboard.jobs.kind import Refused
+from dashboard.lab.errors import LabError
 from dashboard.store.errors import StoreError
 from dashboard.views.api import problems
 
@@ -95,10 +96,16 @@ def of_cache_error(error: errors.CacheError) -> Problem:
     return Problem(error.sentence, error.advice, status)
 
 
+def of_lab_error(error: LabError) -> Problem:
+    """The same for an error of the demo."""
+    return Problem(error.sentence, error.advice, error.status)
+
+
 def init_app(app: Flask) -> None:
     htmx.init_app(app)
     app.register_error_handler(errors.CacheError, lambda error: problem(of_cache_error(error)))
     app.register_error_handler(Refused, lambda error: problem(Problem(error.sentence, error.advice, 409)))
+    app.register_error_handler(LabError, lambda error: problem(of_lab_error(error)))
     app.register_error_handler(StoreError, lambda error: problem(Problem(error.sentence, error.advice, 503)))
     app.register_error_handler(BadSelection, lambda error: problem(Problem(str(error), status=400)))
     app.register_error_handler(BadToken, lambda error: problem(Problem(str(error), status=404)))

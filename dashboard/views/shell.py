@@ -65,6 +65,7 @@ def _context() -> dict[str, Any]:
         # Asked for once, by the frame of a page: the rail counts them, the strip draws them.
         "strip_jobs": remembered(lambda: _strip_jobs(current.target) if current and operator else []),
         "open_trials": remembered(lambda: trial_banner.banners(current.name) if current and operator else []),
+        "has_lab": bool(deck().settings.demo_url),
         "operator": operator,
         "may": lambda label: access.may(Role.parse(label)),
     }

@@ -61,8 +61,9 @@
     }
 
     take(data) {
-      this.trouble = "";
+      this.trouble = data.trouble || "";
       Cachedeck.setNow(data.now);
+      if (this.trouble) return;
       const ends = data.series.map((series) => series.x.at(-1)).filter(Number.isFinite);
       this.newest = ends.length ? Math.max(...ends) : null;
       this.usual = Math.max(0, ...data.series.map((series) => distance(series.x)));
@@ -76,7 +77,7 @@
       const words = [];
       if (stale && age !== null) words.push(`Stale: the newest sample is ${Cachedeck.age(age)} old.`);
       if (this.trouble) words.push(this.trouble);
-      if (!stale && age === null) words.push("No sample yet: the worker takes one every few seconds.");
+      if (!stale && age === null) words.push(this.element.dataset.none || "No sample yet: the worker takes one every few seconds.");
       if (!stale && age !== null) words.push(`Live, redrawn every ${this.every}\u202fs.`);
       // role=status only for what deserves to be announced
       if (stale) this.note.setAttribute("role", "status");
