@@ -16,6 +16,7 @@ from dashboard.demo.knobs import BadKnob
 from dashboard.demo.parts import parts
 from dashboard.demo.remote import CacheTrouble
 from dashboard.demo.removal import remove_keys
+from dashboard.demo.rows import BadRow
 from dashboard.demo.switchboard import DRAIN_SECONDS, StillQueued
 
 MOST_ROWS = 1000
@@ -63,8 +64,9 @@ def figures() -> Response:
 def removal() -> Response:
     """Remove the shop's keys. What the database has yet to get is written first, and kept where it cannot be."""
     json_object()
-    left = parts().flusher.drain(DRAIN_SECONDS)
     try:
+        parts().remote.ask(lambda client: client.ping())  # who is away need not be waited for
+        left = parts().flusher.drain(DRAIN_SECONDS)
         removed = remove_keys(parts().remote, parts().keys, with_queue=not left)
     except CacheTrouble:
         raise ServiceUnavailable("the cache does not answer, so its keys are still there") from None
@@ -86,7 +88,10 @@ def versions() -> Response:
     asked = json_object()
     rows = _rows(asked.get("rows"))
     left = parts().flusher.drain(seconds(asked, "drain_seconds", LONGEST_DRAIN, DRAIN_SECONDS))
-    found = parts().rows.versions(rows)
+    try:
+        found = parts().rows.versions(rows)
+    except BadRow as error:
+        raise BadRequest(str(error)) from None
     dead = parts().queue.figures().dead
     return jsonify(versions=[found.get(row) for row in rows], left=left, dead=dead)
 
@@ -98,6 +103,6 @@ def _rows(asked: object) -> list[tuple[str, int | str]]:
     if not isinstance(asked, list) or len(pairs) != len(rows) or len(rows) > MOST_ROWS:
         raise BadRequest(f"rows must be a list of at most {MOST_ROWS} pairs of a kind and an id")
     for kind, row in pairs:
-        if (kind, type(row)) not in {("user", int), ("product", int), ("price", str)}:
+        if (kind, type(row)) not in (("user", int), ("product", int), ("price", str)):  # a list: anything may come
             raise BadRequest("a row is ['user', number], ['product', number] or ['price', sku]")
     return pairs
