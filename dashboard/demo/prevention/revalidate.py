@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 from dashboard.demo.entries import Look
 from dashboard.demo.patterns import Answer
@@ -24,11 +24,11 @@ log = logging.getLogger("dashboard.demo")
 
 
 class Revalidate:
-    """Refreshes in threads of its own, made when they are first needed; `close` ends them."""
+    """Refreshes in a `pool` of its own, whose threads are made when they are first needed; `close` ends them."""
 
-    def __init__(self, mutex: Mutex | None = None) -> None:
+    def __init__(self, mutex: Mutex | None = None, pool: Executor | None = None) -> None:
         self._mutex = mutex or Mutex()
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="revalidate")
+        self._pool = pool or ThreadPoolExecutor(THREADS, thread_name_prefix="revalidate")
         self._room = threading.BoundedSemaphore(MOST_UNDER_WAY)
 
     def read(self, read: Read) -> Answer:
