@@ -80,9 +80,15 @@ class Cached:
 
 
 def cached(
-    url: str, prevention: Prevention | None = None, *, clock: Clock | None = None, lease_seconds: float = LEASE_SECONDS
+    url: str,
+    prevention: Prevention | None = None,
+    *,
+    clock: Clock | None = None,
+    counters: Counters | None = None,
+    timeout: float = PATIENCE_SECONDS,
+    lease_seconds: float = LEASE_SECONDS,
 ) -> Cached:
-    counters = Counters()
-    remote = Remote(url, clock or Clock(), counters, PATIENCE_SECONDS)
+    counters = counters or Counters()
+    remote = Remote(url, clock or Clock(), counters, timeout)
     entries = Entries(remote, Keyspace(), lease_seconds)
     return Cached(remote, entries, counters, Reader(entries, counters, prevention or Unprevented()))
