@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import sqlalchemy.exc as sa
@@ -21,7 +22,7 @@ import sqlalchemy.exc as sa
 from dashboard.demo.counters import Counters
 from dashboard.demo.keyspace import Keyspace
 from dashboard.demo.queue import CLAIM_AFTER_SECONDS, Queue, QueuedChange, Unreadable
-from dashboard.demo.remote import CacheTrouble, Remote
+from dashboard.demo.remote import CacheTrouble, Refused, Remote
 from dashboard.demo.rows import JUMP, Applied, BadRow, Rows
 
 FLUSH_SECONDS = 0.5
@@ -73,10 +74,12 @@ class Flusher:
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread, after the batch that it is at. What is queued stays queued."""
+        """End the thread, after the change that it is at. What is queued stays queued, and nothing is drained later."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
+        with suppress(CacheTrouble):
+            self._queue.leave(self._consumer)
 
     def drain(self, seconds: float) -> int:
         """Write what is queued, for so many seconds at most; how many changes are left. With the cache away nobody
@@ -127,9 +130,9 @@ class Flusher:
                 else:
                     by_row.setdefault((entry.kind, entry.row), []).append(entry)
             for changes in by_row.values():
+                if self._stop.is_set():
+                    return
                 self._write(sorted(changes, key=lambda change: change.version, reverse=True))
-            if self._stop.is_set():
-                return
 
     def _write(self, changes: list[QueuedChange]) -> None:
         """Changes of one row, the newest first: the first that the database takes replaces those behind it."""
@@ -185,10 +188,14 @@ class Flusher:
             raise _Failed from error
 
     def _bury(self, dead: QueuedChange | Unreadable, reason: str) -> None:
-        if self._queue.bury(dead, reason):
-            self._counters.count("dead")
-            log.warning("a dead letter: %s", reason)
-        self._failures.pop(dead.id, None)
+        try:
+            if self._queue.bury(dead, reason):
+                self._counters.count("dead")
+                log.warning("a dead letter: %s", reason)
+        except Refused:  # out of memory: it stays in the queue, and those behind it go on
+            log.warning("no dead letter could be kept: %s", reason)
+        else:
+            self._failures.pop(dead.id, None)
 
 
 class _Failed(Exception):

@@ -89,6 +89,15 @@ class Queue:
         keys = (self._keys.writes, self._keys.dead_writes, self._keys.pending(key), key, self._keys.lease(key))
         return bool(self._bury(keys, (GROUP, version, dead.id, reason, MOST_DEAD)))
 
+    def leave(self, consumer: str) -> None:
+        """Strike a consumer that ends off the group, unless it leaves something for others to take over."""
+
+        def question(client: redis.Redis) -> None:
+            if not client.xpending_range(self._keys.writes, GROUP, "-", "+", 1, consumer):
+                client.xgroup_delconsumer(self._keys.writes, GROUP, consumer)
+
+        self._remote.ask(question)
+
     def length(self) -> int:
         return int(self._remote.ask(lambda client: client.xlen(self._keys.writes)))
 

@@ -10,14 +10,18 @@ the key, so whoever reads after the acknowledgement sees it. Where the entry is 
 row is loaded and the pending change laid over it. The flusher (flusher.py) writes to the database.
 
 Where the queue cannot be reached, is full or is refused (out of memory), the change goes to the database at once, with
-a version that is above all that the queue may still hold of the row. A change that another process queues before the
-cache has been told of it becomes a dead letter: nothing is lost in silence.
+a version that is above all that the queue may still hold of the row. Before this process queues anything again it tells
+the cache of that. Where another process queues a change of the row in between, on top of what it cannot know to be old,
+the queued one becomes a dead letter: nothing is lost in silence.
 """
 
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from dashboard.demo.counters import Counters
@@ -33,6 +37,7 @@ MOST_QUEUED = 100_000  # changes; beyond it the database is asked to take them i
 VERSION_STEP = JUMP // (2 * MOST_QUEUED)
 """By how much a queued change raises its row's version. It thereby outranks what others do to the row before it is
 written (a new post of a user counts as well), and a full queue stays below the jump of a change past the queue."""
+TOLD_AT_ONCE = 500  # rows
 ATTEMPTS = 10  # only where the entry is lost again and again between two commands
 
 _ENQUEUE = Path(__file__).parent.with_name("lua").joinpath("enqueue.lua").read_text(encoding="utf-8")
@@ -51,13 +56,18 @@ class WriteBehind:
         self._rows = rows
         self._counters = counters
         self._enqueue = remote.script(_ENQUEUE)
+        self._untold: dict[str, int] = {}  # versions by key, at most one of each row, until the cache is back
+        self._noting = threading.Lock()
 
     def get(self, key: str, load: Load, ttl: float) -> Answer:
+        with suppress(CacheTrouble):
+            self._tell()
         return self._reader.get(key, load, ttl, pending=True)
 
     def update(self, change: Change, ttl: float) -> Changed:
         """Acknowledged when the change is queued. `ttl` in seconds, of the changed entry."""
         try:
+            self._tell()
             for _ in range(ATTEMPTS):
                 version = self._queued(change, ttl)
                 if version is None:
@@ -100,11 +110,21 @@ class WriteBehind:
         if version is None:
             return Changed(None)
         self._counters.count("past_the_queue")
-        return Changed(version, told=self._outdated(change.key, version))
-
-    def _outdated(self, key: str, version: int) -> bool:
+        with self._noting:
+            self._untold[change.key] = max(version, self._untold.get(change.key, 0))
         try:
-            self._entries.outdate([(key, version)])
+            self._tell()
         except CacheTrouble:
-            return False  # the relay tells the cache, as soon as it is back
-        return True
+            return Changed(version, told=False)
+        return Changed(version)
+
+    def _tell(self) -> None:
+        """Let the cache forget what is older than the changes that went past the queue. Raises CacheTrouble."""
+        while self._untold:
+            with self._noting:
+                some = list(islice(self._untold.items(), TOLD_AT_ONCE))
+            self._entries.outdate(some)
+            with self._noting:
+                for key, version in some:
+                    if self._untold.get(key) == version:
+                        del self._untold[key]
