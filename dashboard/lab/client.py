@@ -83,7 +83,8 @@ def _connection(url: SplitResult, timeout: float) -> http.client.HTTPConnection:
 
 
 def _read(answer: http.client.HTTPResponse, deadline: float) -> bytes:
-    """The whole body. Raises TimeoutError for one that comes in drops, DemoStrange for one that is too long."""
+    """The whole body. Raises TimeoutError for one that comes in drops, IncompleteRead for one that ends before its end,
+    DemoStrange for one that is too long."""
     body = bytearray()
     while portion := answer.read1(_PORTION):
         body += portion
@@ -91,6 +92,8 @@ def _read(answer: http.client.HTTPResponse, deadline: float) -> bytes:
             raise DemoStrange("The demo's answer is longer than any that it should give.")
         if time.monotonic() > deadline:
             raise TimeoutError
+    if answer.length:
+        raise http.client.IncompleteRead(bytes(body), answer.length)
     return bytes(body)
 
 

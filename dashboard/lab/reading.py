@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,9 +26,8 @@ def number(value: object) -> float | None:
     """A finite number within +-LARGEST."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    if not math.isfinite(value) or abs(value) > LARGEST:
-        return None
-    return float(value)
+    # Compared before it is converted: an int of JSON may be larger than any float.
+    return float(value) if -LARGEST <= value <= LARGEST else None
 
 
 def count(value: object) -> int | None:
