@@ -53,7 +53,10 @@ POSTS: Query = (
         products.c.name,
         products.c.description,
     )
-    .select_from(users.outerjoin(_with_product, posts.c.user_id == users.c.id))
+    # Two plain outer joins: SQLite would make the join in brackets a table of all posts first.
+    .select_from(
+        users.outerjoin(posts, posts.c.user_id == users.c.id).outerjoin(products, products.c.id == posts.c.product_id)
+    )
     .where(users.c.id == sa.bindparam("user_id"))
     .order_by(posts.c.id.desc())
     .limit(PAGE_SIZE)

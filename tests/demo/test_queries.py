@@ -1,0 +1,43 @@
+"""The shop's questions about one row find it by an index: none reads a whole table."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from dashboard.demo import queries
+from dashboard.demo.database import Database, sqlite_url
+
+OF_ONE_ROW = (
+    "USER",
+    "LATEST_POSTS",
+    "POSTS",
+    "POSTS_VERSION",
+    "PRODUCT",
+    "RELATED_PRODUCTS",
+    "PRICE",
+    "SEARCH",
+    "MATCHES",
+)
+ASKED = {
+    "user_id": 1,
+    "product_id": 1,
+    "category": "books",
+    "sku": "SKU-00001",
+    "count": 1,
+    "offset": 0,
+    "words_1": "x",
+}
+
+
+@pytest.mark.parametrize("name", OF_ONE_ROW)
+def test_it_searches_by_an_index(name: str, database: Path) -> None:
+    with closing(Database(sqlite_url(database))) as opened, opened.engine.connect() as connection:
+        query = getattr(queries, name).params(**({"words": ["x"]} if name in ("SEARCH", "MATCHES") else {}))
+        compiled = query.compile(opened.engine, compile_kwargs={"render_postcompile": True})
+        values = tuple(ASKED.get(one, 20) for one in compiled.positiontup or ())
+        steps = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", values).all()
+    whole_tables = {f"SCAN {table}" for table in ("users", "posts", "products", "prices", "terms")}
+    assert [step[3] for step in steps if step[3] in whole_tables or step[3].startswith("MATERIALIZE")] == []
