@@ -135,6 +135,25 @@ def test_a_writer_that_lost_its_lease_looks_again(shop: Behind) -> None:
     assert shop.cents(SKU) == 2222
 
 
+def test_a_document_that_was_made_from_an_older_one_is_not_kept(shop: Behind, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.get_user(3)
+    shop.change_user(3, "Oslo")
+    look = shop.entries.look
+
+    def look_and_be_overtaken(*arguments: object, **options: object) -> object:
+        found = look(*arguments, **options)  # type: ignore[arg-type]
+        monkeypatch.undo()
+        shop.shop.add_post(3, 1, "a new post", "text")
+        shop.pattern.forget([shop.keys.user(3)])
+        return found
+
+    monkeypatch.setattr(shop.entries, "look", look_and_be_overtaken)
+    changed = shop.change_user(3, "Rom")
+    found = shop.get_user(3).document
+    assert found
+    assert (found["city"], found["version"], found["latest"][0]["title"]) == ("Rom", changed.version, "a new post")
+
+
 def test_a_writer_takes_the_lease_of_a_slow_reader(shop: Behind) -> None:
     token = new_token()
     assert shop.entries.look(shop.keys.price(SKU), token).leased
