@@ -73,8 +73,6 @@ def _past_pattern(version: int | None, *keys: str) -> Response:
 def _answer(changed: Changed, *keys: str) -> Response:
     if changed.version is None:
         raise NotFound("no such thing in this shop")
-    # Our own copies at once: who has changed something sees it in this process without waiting for the message.
-    parts().copies.drop(keys)
     parts().invalidations.tell(keys)
     # Where the cache could not be told, a stale answer is possible until the relay has told it: say so.
     return jsonify(changed=True, invalidated=changed.told, queued=changed.queued, version=changed.version)
