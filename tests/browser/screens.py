@@ -163,6 +163,7 @@ def _key(name: bytes, cache: str = "main") -> str:
 LONG = b"x" * 10_000
 _TREE = "#namespaces li"
 _CHARTS = "figure[data-chart=clients] canvas"
+_LAB = "figure[data-chart=errors] canvas"
 
 
 def _bad_schedule(page: Page) -> None:
@@ -186,6 +187,18 @@ def _no_tag(page: Page) -> None:
 def _message(page: Page) -> None:
     page.locator("table.messages a").first.click()
     expect(page.locator("table.acks")).to_be_visible()
+
+
+def _compare(page: Page) -> None:
+    compare = page.get_by_role("button", name="Compare 4 patterns")
+    if compare.count():  # at the second width it runs already
+        compare.click()
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+
+
+def _visitors(page: Page) -> None:
+    page.locator(".lab-visitors summary").click()
+    expect(page.get_by_label("Skew (Zipf)")).to_be_visible()
 
 
 SCREENS: dict[str, Screen] = {
@@ -277,6 +290,9 @@ SCREENS: dict[str, Screen] = {
     "publish, on production": Screen("/caches/live/messages/new?pattern=api:*", "#audience li"),
     "publish, on a server that is down": Screen("/caches/down/messages/new", ".alert"),
     "message, acknowledged": Screen("/caches/main/messages/new", "table.messages", act=_message),
+    "lab": Screen("/lab", _LAB, act=_visitors),
+    "lab, for a viewer": Screen("/lab", _LAB, role=Role.VIEWER),
+    "lab, while patterns are compared": Screen("/lab", _LAB, role=Role.OPERATOR, act=_compare),
     "account": Screen("/account"),
     "jobs": Screen("/caches/frozen/jobs", "#strip .strip-job"),
     "jobs, one": Screen("/caches/frozen/jobs", "tbody tr", act=_first_job),
@@ -321,6 +337,8 @@ def furnish(site: Site) -> None:
     with site.client("hostile") as client:
         for name in (b"<b>bold</b>", b"\xff\xfe\x00", b"", LONG, "user:\u202egnp.exe".encode()):
             client.set(name, b"value", ex=3600)
+    site.bench.finish()
+    site.bench.scenario = {"name": "outage", "sentence": "", "since": time.time(), "ends": time.time() + 30}
     with contextlib.closing(open_store(f"sqlite:///{site.data / 'cachedeck.db'}")) as store:
         started, shop = time.time() - 20, Selection(b"shop:*")
         keep(store, snapshot(0.4, started=started), shop, state="cancelled")

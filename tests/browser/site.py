@@ -18,6 +18,7 @@ from dashboard.store.engine import open_store
 from dashboard.store.operators import Role
 from dashboard.store.tokens import Draft
 from tests.browser.keyspace import furnish
+from tests.lab.bench import Bench, serving
 from tests.programs import CACHEDECK, Running, environment, running
 from tests.servers import HOST, Server, free_port, start, start_cluster
 
@@ -47,6 +48,7 @@ class Site:
     server: Server
     fragile: Server
     worker: Running
+    bench: Bench
 
     def client(self, cache: str) -> redis.Redis:
         """For arranging and checking what lies in a cache; the caller closes it."""
@@ -70,8 +72,10 @@ def site(data: Path) -> Iterator[Site]:
         _add_operators(data)
         nobody = stack.enter_context(contextlib.closing(socket.socket()))
         nobody.bind((HOST, 0))  # it never listens, and nobody else can
+        bench = Bench()
         settings = environment(
             data,
+            CACHEDECK_DEMO_URL=stack.enter_context(serving(bench)),
             CACHEDECK_CACHES=_caches(server, fragile, cluster.url, nobody.getsockname()[1]),
             CACHEDECK_PORT=str(free_port()),
             CACHEDECK_SEARCH_SECONDS="0.05",
@@ -80,7 +84,7 @@ def site(data: Path) -> Iterator[Site]:
         stack.enter_context(web(settings))
         worker = stack.enter_context(running([*CACHEDECK, "worker"], settings))
         worker.has_said("Sampling")
-        yield Site(f"http://{HOST}:{settings['CACHEDECK_PORT']}", data, settings, server, fragile, worker)
+        yield Site(f"http://{HOST}:{settings['CACHEDECK_PORT']}", data, settings, server, fragile, worker, bench)
 
 
 @contextlib.contextmanager
