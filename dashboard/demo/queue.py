@@ -19,7 +19,7 @@ from dashboard.demo.keyspace import Keyspace
 from dashboard.demo.remote import Remote
 
 GROUP = "flushers"
-BATCH = 100  # changes that are read at once
+BATCH = 500  # changes that are read at once: the more, the more of them one replaces
 CLAIM_AFTER_SECONDS = 10.0  # a flusher that has not dealt with its changes for so long is taken for dead
 MOST_DEAD = 10_000  # dead letters that are kept, about
 

@@ -2,7 +2,7 @@
 
 `write URL DATABASE LOG PLACE/OF` changes prices one after the other, of its part of the products (0/2 and 1/2 are the
 halves). After each acknowledgement it adds a line to LOG: SKU, cents, version, "queued" or "past". It ends at the first
-change that goes past the queue, or when it is terminated.
+change that goes past the queue, or when it is terminated. `queue ...` is the same without a way past the queue.
 `flush URL DATABASE CONSUMER POINT` flushes until it is killed: by others, or by itself at a POINT such as
 `before-apply:3`, `after-apply:3` or `after-settle:3`, which is the third time that it comes there; `never`.
 """
@@ -33,7 +33,8 @@ def write(shop: Behind, log: str, part: str) -> None:
         while not end.is_set():
             sku, cents = dice.choice(SKUS[place::of]), dice.randrange(1_000_000)
             changed = shop.change_price(sku, cents)
-            lines.write(f"{sku} {cents} {changed.version} {'queued' if changed.queued else 'past'}\n".encode())
+            if changed.version is not None:
+                lines.write(f"{sku} {cents} {changed.version} {'queued' if changed.queued else 'past'}\n".encode())
             if not changed.queued:
                 return
 
@@ -68,7 +69,9 @@ def _deadly(work: Callable[..., Any], when: str, times: int) -> Callable[..., An
 def main() -> None:
     role, url, database, name, last = sys.argv[1:]
     shop = Behind(Database(database), url, consumer=name)
-    if role == "write":
+    if role == "queue":
+        shop.rows.jump = lambda *_change: None  # type: ignore[method-assign]
+    if role in {"write", "queue"}:
         write(shop, name, last)
     else:
         flush(shop, last)
