@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from dashboard.demo.mix import Request
 
-TIMEOUT_SECONDS = 2.0
+TIMEOUT_SECONDS = 5.0
 NO_ANSWER = (OSError, http.client.HTTPException)
 
 

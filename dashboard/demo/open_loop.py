@@ -26,6 +26,7 @@ from dashboard.demo.truth import Truth
 CONNECTIONS = 64  # at most so many requests are under way; the others wait, and their latency grows
 RETRY_SECONDS = 0.5
 GRACE_SECONDS = 0.5  # for requests under way when the run stops; a shop that hangs does not hold it up
+AWAY_SECONDS = 0.5  # without any answer
 NOTICE_SECONDS = 0.25  # until a stop is noticed
 
 log = logging.getLogger("dashboard.demo")
@@ -70,6 +71,7 @@ class Driver:
         self._under_way = 0
         self._noting = threading.Lock()
         self._away = False
+        self._last_answer = time.monotonic()
         self._crew: list[threading.Thread] = []
         self._begin(seed)
 
@@ -184,10 +186,12 @@ class Driver:
             reply = line.send(request)
         except NO_ANSWER as error:
             self.ledger.failed()
-            self._note(away=True, message=f"the shop does not answer ({type(error).__name__}), trying again")
+            # One slow answer among many does not make the shop away.
+            if time.monotonic() - self._last_answer > AWAY_SECONDS:
+                self._note(away=True, message=f"the shop does not answer ({type(error).__name__}), trying again")
             self._stop.wait(RETRY_SECONDS)
             return
-        ended = time.monotonic()
+        ended = self._last_answer = time.monotonic()
         if request.row and reply.status == 200 and (version := _version(reply.body)) is not None:
             # An acknowledgement counts from here on: what begins later has to see it.
             if request.body is not None:
@@ -215,19 +219,25 @@ def _version(body: bytes) -> int | None:
     return said if isinstance(said, int) and not isinstance(said, bool) else None
 
 
+def answers(shop: Address) -> ShopSize | None:
+    """How many rows the shop has; None where it does not answer."""
+    line = Line(shop)
+    try:
+        reply = line.send(Request("GET", "/", sid=""))
+        found = json.loads(reply.body)
+        return ShopSize(int(found["users"]), int(found["products"])) if reply.status == 200 else None
+    except (*NO_ANSWER, ValueError, KeyError, TypeError):
+        return None
+    finally:
+        line.close()
+
+
 def wait_for_shop(shop: Address, stop: threading.Event) -> ShopSize | None:
     """How many rows the shop has, once it answers; None where the run stopped before."""
-    line, said = Line(shop), False
+    said = False
     while not stop.is_set():
-        try:
-            reply = line.send(Request("GET", "/", sid=""))
-            if reply.status == 200:
-                found = json.loads(reply.body)
-                return ShopSize(int(found["users"]), int(found["products"]))
-        except (*NO_ANSWER, ValueError, KeyError, TypeError):
-            pass
-        finally:
-            line.close()
+        if size := answers(shop):
+            return size
         if not said:
             log.info("waiting for the shop")
             said = True

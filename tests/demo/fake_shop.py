@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flask import Flask, Response, jsonify, request
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from dashboard.demo.bench.shops import Shops
 from dashboard.demo.knobs import BadKnob, Knobs
@@ -34,6 +34,7 @@ class FakeShop:
     shows_old: bool = False
     forgets: bool = False
     unwell: bool = False
+    lab_answers: bool = True
     left: int = 0
     stall: threading.Event = field(default_factory=threading.Event)
     shown: dict[tuple[str, Any], int] = field(default_factory=dict)
@@ -57,11 +58,18 @@ class FakeShop:
         return Shops([self.address])
 
 
+class _Silent(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"  # keep-alive, as the real one has it
+
+    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
 @contextmanager
 def fake_shop(port: int = 0) -> Iterator[FakeShop]:
     """A running one; another is chosen for port 0."""
     app = Flask("fake-shop")
-    server = make_server(HOST, port, app, threaded=True)
+    server = make_server(HOST, port, app, threaded=True, request_handler=_Silent)
     shop = FakeShop(server.port)
     shop.stall.set()
     _reads_and_writes(app, shop)
@@ -83,6 +91,8 @@ def _reads_and_writes(app: Flask, shop: FakeShop) -> None:
         if not request.path.startswith("/lab"):
             shop.asked.append((request.method, request.full_path.rstrip("?")))
             shop.stall.wait(60)
+        elif not shop.lab_answers:
+            return Response("{}", 503)
         return None
 
     @app.get("/")

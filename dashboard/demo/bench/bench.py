@@ -24,6 +24,7 @@ from dashboard.demo.open_loop import Driver
 SETTLE_SECONDS = 10.0
 SETTLE_DRAIN_SECONDS = 2.0
 RESTORE_TRIES = 60  # one a second, where the shop is away when a scenario ends
+PUT_BACK_SECONDS = 3.0  # that whoever begins another scenario waits for that
 JOIN_SECONDS = 30.0
 LEAVE_SECONDS = 2.0
 SHORTEST, LONGEST = 5, 3600  # seconds a pattern
@@ -161,7 +162,7 @@ class Bench:
     def _end_scenario(self) -> None:
         self._act.stage.halted.set()
         if self._player:
-            self._player.join(JOIN_SECONDS)
+            self._player.join(PUT_BACK_SECONDS)
             if self._player.is_alive():
                 raise NotNow("the scenario before is still being put back, as the shop does not answer")
 
@@ -180,7 +181,7 @@ class Bench:
                 break
             except ShopTrouble as error:
                 said = f"What {act.scenario.title} turned could not be put back: {error}."
-                if stage.halted.wait(1.0):
+                if self._ended.wait(1.0):
                     break
         steady = Stage(self._shops, self._driver)
         steady.say(said)

@@ -10,7 +10,7 @@ from dashboard.demo.bench.working_set import play_working_set
 from dashboard.demo.ttl import TTL_SECONDS
 
 EXPIRY_ROWS = 400  # users, and as many products
-EXPIRY_SCALE = 0.02
+EXPIRY_SCALE = 0.006
 OUTAGE_SECONDS = 30.0
 
 
