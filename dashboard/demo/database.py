@@ -7,8 +7,8 @@ hides what a cache is for. The extra latency stands for that network.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,8 @@ class Database:
         else:
             self.file = None
             self.engine = _postgres(address)
-            ensure_schema(self.engine, size, seed)
+            with _closed_where_it_fails(self.engine):
+                ensure_schema(self.engine, size, seed)
         self.apart = self.engine.execution_options(**{APART: True})
         """The same database for what is not the shop's own work: the relay, and who asks for the truth."""
         self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -83,6 +84,15 @@ class Database:
 def sqlite_url(path: Path) -> sa.URL:
     """The URL of a database file, whatever signs are in its name."""
     return sa.URL.create("sqlite", database=str(path))
+
+
+@contextmanager
+def _closed_where_it_fails(engine: sa.Engine) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        engine.dispose()
+        raise
 
 
 def _address(url: str | sa.URL) -> sa.URL:

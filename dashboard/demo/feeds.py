@@ -49,9 +49,8 @@ def the_feed(database: Database) -> Iterator[Feed | None]:
         with _locked(database.file.with_name(database.file.name + ".relay")) as ours:
             yield FileFeed(database) if ours else None
     else:
-        with database.apart.connect() as pooled:
-            pooled.detach()  # a lock, and LISTEN, are of the session, which therefore ends with the block
-            connection = pooled.execution_options(isolation_level="AUTOCOMMIT")
+        with database.apart.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.detach()  # lock and LISTEN are of the session, which must not go back to the pool with them
             ours = bool(connection.execute(sa.select(sa.func.pg_try_advisory_lock(RELAY_LOCK))).scalar_one())
             if ours:
                 connection.exec_driver_sql(f"LISTEN {CHANNEL}")
@@ -93,7 +92,7 @@ class ListeningFeed:
         outbox.remove(self._connection, notes)
 
     def wait(self, seconds: float, stop: threading.Event) -> None:
-        driver: Any = self._connection.connection.driver_connection
+        driver: Any = self._connection.connection.dbapi_connection
         try:
             for _ in range(max(1, round(seconds / SLICE_SECONDS))):
                 if stop.is_set() or list(driver.notifies(timeout=SLICE_SECONDS, stop_after=1)):
