@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import sys
@@ -72,6 +73,8 @@ def compare(
     Ctrl-C, both are gone. The database is SQLite in a temporary folder, or the PostgreSQL of DEMO_DATABASE_URL.
     Progress is said on standard error. Exits with 1 where the comparison failed, with 130 after Ctrl-C.
     """
+    # Standard output is for the result alone.
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
     cache_url = _cache_url()
     halted = threading.Event()
     on_signals(halted.set)
