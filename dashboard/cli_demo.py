@@ -73,6 +73,7 @@ def drive(*, urls: tuple[str, ...], rate: float | None, bench_port: int) -> None
 @click.option("--prevention", type=_PREVENTION, help="Of stampedes.")
 @click.option("--latency-ms", type=click.FloatRange(0), help="Added to each query of the database.")
 @click.option("--no-jitter", is_flag=True, help="Leave TTLs as they are.")
+@click.option("--ttl-scale", type=click.FloatRange(0, min_open=True), help="All TTLs times this.")
 @click.option("--processes", type=click.IntRange(1, 2), help="Of the shop.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_context

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 FIRST_OPERATOR = "admin"
 SHOP_PORT = 8601
+BENCH_PORT = 8602
 # No look-alikes (0 o, 1 l i); 16 of these 31 characters hold 79 bits.
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
@@ -70,17 +71,19 @@ def _programs(settings: Settings) -> list[Program]:
         return [_own("web"), _own("worker")]
     try:
         server = embedded.prepare(settings.data / "valkey", settings.embedded_maxmemory)
-        shop_port = embedded.free_port(SHOP_PORT)
+        shop_port, bench_port = embedded.free_port(SHOP_PORT), embedded.free_port(BENCH_PORT)
     except OSError as error:
         raise SystemExit(f"The embedded Valkey cannot be prepared: {error}.") from None
     # An empty CACHEDECK_CACHES_FILE would win over CACHEDECK_CACHES.
     known = {"CACHEDECK_CACHES": server.pair, "CACHEDECK_CACHES_FILE": ""}
-    demo = (sys.executable, "-m", "dashboard.demo")
-    serve = (*demo, "serve", "--data", str(settings.data / "demo"), "--port", str(shop_port))
-    drive = (*demo, "drive", "--url", f"http://{embedded.HOST}:{shop_port}", "--rate", str(settings.demo_rate))
+    lab = {"CACHEDECK_DEMO_URL": f"http://{embedded.HOST}:{bench_port}", "CACHEDECK_DEMO_URL_FILE": ""}
+    demo, data = (sys.executable, "-m", "dashboard.demo"), ("--data", str(settings.data / "demo"))
+    serve = (*demo, "serve", *data, "--port", str(shop_port))
+    shop = ("--url", f"http://{embedded.HOST}:{shop_port}")
+    drive = (*demo, "drive", *data, *shop, "--rate", str(settings.demo_rate), "--bench-port", str(bench_port))
     return [
         Program("valkey", server.command, last=True, unimportant=embedded.UNIMPORTANT),
-        _own("web", known),
+        _own("web", known | lab),
         _own("worker", known),
         Program("shop", serve, {"DEMO_CACHE_URL": server.url}),
         Program("visitors", drive),

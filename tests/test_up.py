@@ -68,13 +68,17 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         yield started
 
 
+def _browser() -> urllib.request.OpenerDirector:
+    return urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+
+
 def _all_gone(pids: list[int]) -> None:
     wait_until(lambda: not any(alive(pid) for pid in pids), "every process to be gone")
 
 
-def _sign_in(url: str, name: str, password: str) -> str:
+def _sign_in(url: str, name: str, password: str, browser: urllib.request.OpenerDirector | None = None) -> str:
     """Fill in the form of the login page as a browser does; the address where that leads."""
-    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+    browser = browser or _browser()
     with browser.open(f"{url}/login", timeout=120) as answer:
         page = answer.read().decode()
     token = re.findall(r'name="csrf_token"[^>]* value="([^"]+)"', page)[0]
@@ -92,6 +96,18 @@ def test_the_demo_fills_the_cache(up: Up) -> None:
     with closing(up.embedded()) as client:
         wait_until(lambda: client.dbsize() > 100, "keys to come")
         assert any(key.startswith(b"api:") for key in client.scan(count=1000)[1])
+
+
+def test_its_lab_shows_the_traffic_of_its_demo(up: Up) -> None:
+    browser = _browser()
+    _sign_in(up.url, "admin", up.password, browser)
+
+    def figures() -> str:
+        with browser.open(f"{up.url}/lab/figures", timeout=120) as answer:
+            return str(answer.read().decode())
+
+    wait_until(lambda: "database queries/s" in figures(), "figures of the traffic")
+    assert "Cache-aside" in figures()
 
 
 def test_the_cache_is_bounded_and_evicts(up: Up) -> None:

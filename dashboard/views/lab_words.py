@@ -116,7 +116,7 @@ def tiles(state: State) -> tuple[Tile, ...]:
         _tile("Requests", now.requests, "/s", failed or late or wanted),
         Tile("Hit ratio", now.hit_ratio, "%", copies),
         Tile("p99", now.p99_ms, "ms", f"p50 {count(now.p50_ms)}{THIN}ms" if now.p50_ms is not None else "last 10 s"),
-        Tile("Database queries", now.queries, "/s", "last 10 s"),
+        Tile("Queries", now.queries, "/s", "of the database"),
         _tile("Duplicate loads", now.duplicates, "/s", ("too many", "warn") if _is(now.duplicates) else "none"),
         _tile("Stale reads", now.stale_reads, "/s", _stale(now)),
         _tile("Write lag", now.lag_s, "s", _queued(now)),
