@@ -33,7 +33,7 @@ OVERTAKEN_BY = JUMP // 2
 """A row whose version is so far above that of its queued change was changed past the queue: a full queue of changes of
 one row does not come so far (patterns/write_behind.py)."""
 
-_AWAY = (sa.OperationalError, sa.InterfaceError, sa.TimeoutError)
+_AWAY = (sa.OperationalError, sa.InterfaceError, sa.InternalError, sa.TimeoutError)  # internal: read-only for now
 _REFUSED = (sa.IntegrityError, sa.DataError, BadRow)
 
 T = TypeVar("T")

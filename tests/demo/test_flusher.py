@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 import sqlalchemy.exc as sa
@@ -12,9 +13,12 @@ import sqlalchemy.exc as sa
 from dashboard.demo import flusher as module
 from dashboard.demo.database import Database
 from dashboard.demo.flusher import MOST_FAILURES
+from dashboard.demo.making import Size
 from dashboard.demo.patterns.write_behind import VERSION_STEP
 from dashboard.demo.queue import BATCH, GROUP
 from tests.demo.behind import Behind, at_once, behind
+from tests.postgres import Postgres
+from tests.postgres import running as postgres_running
 from tests.programs import wait_until
 from tests.servers import HOST, Server, free_port, running
 
@@ -352,3 +356,46 @@ def test_it_warns_of_a_server_that_may_lose_the_queue(shop: Behind) -> None:
 def test_it_does_not_warn_of_a_server_that_keeps_it(sqlite_database: Database) -> None:
     with running("--appendonly", "yes") as server, behind(sqlite_database, server.url) as shop:
         assert shop.queue.warning() is None
+
+
+def test_a_postgresql_that_is_read_only_or_gone_for_a_while_costs_no_change(
+    postgres: Postgres, valkey: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        postgres.database() as url,
+        closing(Database(url, size=Size(users=30, products=40))) as database,
+        behind(database, valkey.url) as shop,
+        postgres.connect(url) as other,
+    ):
+        name = database.engine.url.database
+        shop.change_price(SKU, 1111)
+        assert shop.flusher.drain(60) == 0
+        shop.change_price(SKU, 2222)
+        other.execute(f"ALTER DATABASE {name} SET default_transaction_read_only TO on")  # type: ignore[call-overload]
+        database.engine.dispose()
+        for _ in range(2 * MOST_FAILURES):
+            assert shop.flusher.drain(0) == 1
+        other.execute(f"ALTER DATABASE {name} SET default_transaction_read_only TO off")  # type: ignore[call-overload]
+        database.engine.dispose()
+        assert shop.flusher.drain(60) == 0
+        assert (shop.cents(SKU), shop.queue.figures().dead) == (2222, 0)
+
+
+def test_a_postgresql_that_dies_costs_no_change(valkey: Server) -> None:
+    with (
+        postgres_running() as server,
+        server.database() as url,
+        closing(Database(url, size=Size(users=30, products=40))) as database,
+        behind(database, valkey.url) as shop,
+    ):
+        shop.change_price(SKU, 1111)
+        assert shop.flusher.drain(60) == 0
+        assert shop.change_price(SKU, 2222).queued
+        server.stop()
+        for _ in range(2 * MOST_FAILURES):
+            assert shop.flusher.drain(0) == 1
+        assert shop.change_price(SKU, 3333).queued
+        assert shop.get_price(SKU).document["cents"] == 3333  # type: ignore[index]
+        server.start_again()
+        assert shop.flusher.drain(60) == 0
+        assert (shop.cents(SKU), shop.queue.figures().dead) == (3333, 0)
