@@ -14,8 +14,7 @@ end
 
 if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[4]) then return -1 end
 
-local entry = version_in(KEYS[3])
-local known = math.max(version_in(KEYS[2]), entry)
+local known = math.max(version_in(KEYS[2]), version_in(KEYS[3]))
 -- What was read from the database counts alone only while our lease is here: then nobody has changed the row since.
 local is_ours = redis.call('GET', KEYS[4]) == token
 if known == 0 and not is_ours then return 0 end
@@ -26,9 +25,9 @@ local version = string.format('%.0f', newest + step)
 redis.call('XADD', KEYS[1], '*', 'kind', ARGV[5], 'row', ARGV[6], 'values', ARGV[7], 'version', version, 'key', KEYS[3])
 redis.call('DEL', KEYS[2], KEYS[3], KEYS[4])
 redis.call('HSET', KEYS[2], 'version', version, 'values', ARGV[7])
--- The document was made from what the caller has seen. Of another version it may not be kept; then the next reader
--- loads the row and lays the newest change over it.
-if newest == seen and (is_ours or entry == seen) then
+-- The document was made from what the caller has seen. If that is not the newest it may not be kept; then the next
+-- reader loads the row and lays the newest change over it.
+if is_ours and newest == seen then
   redis.call('HSET', KEYS[3], 'document', ARGV[8], 'version', version, 'took', ARGV[10])
   redis.call('PEXPIRE', KEYS[3], ARGV[9])
 end

@@ -25,7 +25,7 @@ from itertools import islice
 from pathlib import Path
 
 from dashboard.demo.counters import Counters
-from dashboard.demo.encoding import encode
+from dashboard.demo.encoding import Document, encode
 from dashboard.demo.entries import Entries, new_token
 from dashboard.demo.keyspace import Keyspace
 from dashboard.demo.patterns import Answer, Change, Changed, Load
@@ -45,7 +45,7 @@ _FULL = -1
 
 
 class WriteBehind:
-    """The pattern over one cache. A change costs two round trips to it where the row's entry is there."""
+    """The pattern over one cache. A change costs two round trips where its entry is there and nobody else fills it."""
 
     def __init__(
         self, reader: Reader, entries: Entries, remote: Remote, keys: Keyspace, rows: Rows, counters: Counters
@@ -90,12 +90,18 @@ class WriteBehind:
     def _queued(self, change: Change, ttl: float) -> int | None:
         """The version of the queued change; None where there is no such row, 0 to try again, _FULL for no room."""
         token = new_token()
-        look = self._entries.look(change.key, token, pending=True)
-        if not look.found and not look.leased:
+        look = self._entries.take(change.key, token, pending=True)
+        if not look.leased:
+            # What is seen counts only as seen under the lease: whoever changes the row otherwise ends it.
             self._entries.claim(change.key, token)
-        seen = overlaid(look.document if look.found else change.load(), look.pending)
+            look = self._entries.look(change.key, pending=True)
+        seen: Document | None = None
+        try:
+            seen = overlaid(look.document if look.found else change.load(), look.pending)
+        finally:
+            if seen is None:
+                self._entries.release(change.key, token)
         if seen is None:
-            self._entries.release(change.key, token)
             return None
         version = int(seen["version"])
         changed = {**seen, **change.values, "version": version + VERSION_STEP}
