@@ -26,7 +26,7 @@ import pytest
 
 from tests.servers import HOST, PATIENCE_SECONDS, free_port
 
-USER = "shop"
+USER = "tester"  # not the name of a schema, which its search path would find
 QUICK = ("fsync=off", "full_page_writes=off", "shared_buffers=16MB", "max_connections=50")
 
 
@@ -45,12 +45,15 @@ class Postgres:
     def url(self, database: str) -> str:
         return f"postgresql://{USER}@{HOST}:{self.port}/{database}"
 
-    def database(self) -> str:
-        """The URL of a new, empty database."""
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """The URL of a new, empty database, which is dropped after the block."""
         name = f"test_{next(self._numbers)}"
         with self.connect() as connection:
             connection.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
-        return self.url(name)
+        yield self.url(name)
+        with self.connect() as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[call-overload]
 
     def connect(self, url: str = "") -> psycopg.Connection[Any]:
         return psycopg.connect(url or self.url("postgres"), autocommit=True, connect_timeout=60)

@@ -92,7 +92,7 @@ def sqlite_database(tmp_path: Path) -> Iterator[Database]:
 @pytest.fixture
 def postgres_database(postgres: Postgres) -> Iterator[Database]:
     """A tiny shop in PostgreSQL."""
-    with closing(Database(postgres.database(), size=TINY)) as found:
+    with postgres.database() as url, closing(Database(url, size=TINY)) as found:
         yield found
 
 
