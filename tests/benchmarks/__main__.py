@@ -14,7 +14,7 @@ import redis
 
 from dashboard.cache.connect import Cache
 from dashboard.cache.target import parse_target
-from tests.benchmarks import analysis, events, eviction, invalidation, keys, pages
+from tests.benchmarks import analysis, events, eviction, invalidation, keys, pages, preventions
 from tests.benchmarks.measure import Result, table
 from tests.servers import Server, running
 
@@ -40,6 +40,7 @@ PARTS = {
     "invalidation": invalidation.run,
     "eviction": eviction.run,
     "events": events.run,
+    "preventions": preventions.run,
 }
 
 
