@@ -91,9 +91,8 @@ def assemble(plan: Plan) -> Parts:
     def outdate(changes: Sequence[tuple[str, int | None]]) -> int:
         return entries.outdate(changes) if board.knobs.events else 0
 
-    def tell(changed: Sequence[str]) -> None:
-        if board.knobs.events:
-            invalidations.tell(changed)
+    def tell(changed: Sequence[str]) -> bool:
+        return not board.knobs.events or invalidations.tell(changed)
 
     return Parts(
         keys=keys,

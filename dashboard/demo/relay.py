@@ -18,13 +18,14 @@ from dashboard.demo.database import Database
 from dashboard.demo.feeds import Feed, the_feed
 from dashboard.demo.keyspace import Keyspace
 from dashboard.demo.outbox import changes
-from dashboard.demo.remote import CacheTrouble
+from dashboard.demo.remote import CacheTrouble, Unavailable
 
 AT_ONCE = 500  # notes
 SHORTEST_WAIT = 0.05  # seconds after something was told; each further wait is twice as long, up to the feed's longest
 TURN_SECONDS = 0.5  # between two looks whether the relay that has the feed is gone
 SHORTEST_REST = 0.1  # seconds after trouble with the database or the cache, doubled from time to time ...
 LONGEST_REST = 2.0  # ... up to this
+MOST_ATTEMPTS = 5  # at messages, when the entries are forgotten already
 
 log = logging.getLogger("dashboard.demo")
 
@@ -34,10 +35,11 @@ Outdate = Callable[[Sequence[tuple[str, int | None]]], int]
 class Relay:
     """One thread, from `start` to `close`. Of all relays of a database one is at work, the others wait for their turn.
 
-    `outdate` forgets entries that are older than a version (Entries.outdate), then `tell` says which rows have changed
-    to the copies in the shop's processes; both get the keys in `keys`, and raise CacheTrouble where the cache does not
-    take it: the relay tries again then. `relayed` is told how many notes are done. All shops of one database must have
-    the same prefix of keys, since one of their relays tells for all.
+    `outdate` forgets entries that are older than a version (Entries.outdate); where the cache does not do it, it raises
+    CacheTrouble and the relay tries again. Then `tell` says to the copies in the shop's processes which keys have
+    changed (Invalidations.tell); False is tried again as well, but not for ever: a cache that lets the shop delete and
+    not publish must not keep the entries of later changes. `relayed` is told how many notes are done. All shops of one
+    database must have the same prefix of keys, since one of their relays tells for all.
     """
 
     def __init__(
@@ -45,7 +47,7 @@ class Relay:
         database: Database,
         keys: Keyspace,
         outdate: Outdate,
-        tell: Callable[[Sequence[str]], object],
+        tell: Callable[[Sequence[str]], bool],
         relayed: Callable[[int], object] = lambda _count: None,
     ) -> None:
         self._database = database
@@ -56,6 +58,7 @@ class Relay:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
         self._rest = SHORTEST_REST
+        self._untold = 0  # attempts at the messages about the oldest notes
 
     def start(self) -> None:
         self._thread.start()
@@ -100,11 +103,19 @@ class Relay:
         changed = changes(notes, self._keys)
         if changed:
             self._outdate(changed)
-            self._tell([key for key, _version in changed])
+            self._say([key for key, _version in changed])
         if notes:
             feed.remove(notes)
             self._relayed(len(notes))
         return len(notes)
+
+    def _say(self, keys: list[str]) -> None:
+        self._untold += 1
+        if not self._tell(keys):
+            if self._untold < MOST_ATTEMPTS:
+                raise Unavailable("the messages were not taken")
+            log.warning("the cache takes no messages: copies of %s keys stay until their time is over", len(keys))
+        self._untold = 0
 
     def _rest_after(self, error: Exception, whose: str) -> None:
         if self._rest == SHORTEST_REST:

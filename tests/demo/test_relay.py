@@ -48,9 +48,10 @@ time.sleep(600)
 
 @dataclass
 class Heard:
-    """Stands in place of the cache: notes what it is told, in order, and fails while it is `away`."""
+    """In place of the cache: notes what it is told, in order; fails while it is `away`, and `deaf` takes no messages."""
 
     away: bool = False
+    deaf: bool = False
     outdated: list[tuple[str, int | None]] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
     attempts: int = 0
@@ -59,11 +60,12 @@ class Heard:
         self.outdated += changes
         return 0
 
-    def tell(self, keys: Sequence[str]) -> None:
+    def tell(self, keys: Sequence[str]) -> bool:
         self.attempts += 1
         if self.away:
             raise Unavailable("away")
         self.told += keys
+        return not self.deaf
 
 
 @pytest.fixture(autouse=True)
@@ -105,32 +107,32 @@ def is_empty(database: Database) -> Callable[[], bool]:
 def test_what_another_program_changes_is_forgotten_by_the_cache(
     either_database: Database, other_program: Callable[[str], None], valkey: Server
 ) -> None:
-    shop, told = Shop(either_database), list[str]()
+    shop, heard = Shop(either_database), Heard()
     with closing(Remote(valkey.url)) as remote:
         entries = Entries(remote, KEYS)
         for key, document in ((PRICE, shop.price(SKU)), (KEYS.product(7), shop.product(7))):
             entries.look(key, "token")
             assert entries.fill(key, "token", document, 60.0, 0.005)
-        with closing(Relay(either_database, KEYS, entries.outdate, told.extend)) as relay:
+        with closing(Relay(either_database, KEYS, entries.outdate, heard.tell)) as relay:
             relay.start()
             other_program(f"UPDATE {{}}prices SET cents = 5 WHERE sku = '{SKU}'")
-            wait_until(lambda: PRICE in told, "it is told")
+            wait_until(lambda: PRICE in heard.told, "it is told")
         assert not entries.look(PRICE).found
         assert entries.look(KEYS.product(7)).found
-    assert told == [PRICE]
+    assert heard.told == [PRICE]
 
 
 def test_an_entry_that_shows_the_change_already_stays(either_database: Database, valkey: Server) -> None:
-    shop, rows, told = Shop(either_database), Rows(either_database), list[str]()
+    shop, rows, heard = Shop(either_database), Rows(either_database), Heard()
     rows.change("price", SKU, {"cents": 5})
     with closing(Remote(valkey.url)) as remote:
         entries = Entries(remote, KEYS)
         entries.look(PRICE, "token")
         assert entries.fill(PRICE, "token", shop.price(SKU), 60.0, 0.005)
-        with closing(Relay(either_database, KEYS, entries.outdate, told.extend)) as relay:
+        with closing(Relay(either_database, KEYS, entries.outdate, heard.tell)) as relay:
             relay.start()
             wait_until(is_empty(either_database), "all is told")
-        assert told == [PRICE]
+        assert heard.told == [PRICE]
         assert entries.look(PRICE).version == 2
 
 
@@ -157,20 +159,35 @@ def test_a_note_stays_until_the_cache_has_heard_of_it(
     assert heard.told == [PRICE]
 
 
+def test_messages_that_are_not_taken_are_tried_again_and_do_not_stop_what_comes_later(
+    either_database: Database, relay_to: Callable[..., Relay], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relays, "LONGEST_REST", 0.1)
+    rows, heard = Rows(either_database), Heard(deaf=True)
+    rows.change("price", SKU, {"cents": 5})
+    relay_to(heard)
+    wait_until(is_empty(either_database), "it is given up")
+    assert heard.told == [PRICE] * relays.MOST_ATTEMPTS
+    heard.deaf = False
+    rows.change("user", 3, {"city": "Ghent"})
+    wait_until(is_empty(either_database), "the next one is told")
+    assert heard.told == [PRICE] * relays.MOST_ATTEMPTS + [KEYS.user(3)]
+
+
 def test_a_cache_that_was_away_is_told_when_it_comes_back(either_database: Database) -> None:
-    rows, told, done = Rows(either_database), list[str](), list[int]()
+    rows, heard, done = Rows(either_database), Heard(), list[int]()
     with server_running() as server, closing(Remote(server.url)) as remote:
         server.stop()
         entries = Entries(remote, KEYS)
-        with closing(Relay(either_database, KEYS, entries.outdate, told.extend, done.append)) as relay:
+        with closing(Relay(either_database, KEYS, entries.outdate, heard.tell, done.append)) as relay:
             relay.start()
             for cents in range(1, 6):
                 rows.change("price", SKU, {"cents": cents})
             rows.change("user", 3, {"city": "Ghent"})
-            assert (told, done, left(either_database)) == ([], [], 6)
+            assert (heard.told, done, left(either_database)) == ([], [], 6)
             server.restart()
             wait_until(is_empty(either_database), "all is told")
-    assert set(told) == {PRICE, KEYS.user(3)}
+    assert set(heard.told) == {PRICE, KEYS.user(3)}
     assert sum(done) == 6
 
 
@@ -267,10 +284,10 @@ def test_the_thread_outlives_what_nobody_expected(
     heard = Heard()
     failures = iter([ZeroDivisionError("unexpected")])
 
-    def tell(keys: Sequence[str]) -> None:
+    def tell(keys: Sequence[str]) -> bool:
         for failure in failures:
             raise failure
-        Heard.tell(heard, keys)
+        return Heard.tell(heard, keys)
 
     heard.tell = tell  # type: ignore[method-assign]
     Rows(either_database).change("price", SKU, {"cents": 5})
