@@ -159,7 +159,10 @@ def test_a_comparison_without_a_cache_brings_one_for_as_long(tmp_path: Path) -> 
     settings = environment(tmp_path / "data", TMPDIR=str(tmp_path))
     compare = ["demo", "compare", "--seconds", "5", "--rate", "40", "--latency-ms", "1", "--json"]
     with running([*CACHEDECK, *compare], settings) as program:
-        wait_until(lambda: any("valkey" in line for line in _commands(program.pid)), "a server to be brought")
+        wait_until(
+            lambda: any("valkey" in one for one in _commands(program.pid)) or program.process.poll() is not None,
+            "a server to be brought",
+        )
         started = descendants(program.pid)
         assert program.end() == 0, program.output()
     last = program.lines[-1]  # progress comes before it, on the other stream
@@ -208,7 +211,8 @@ def test_a_comparison_on_a_configured_cache_leaves_no_key_behind(tmp_path: Path,
         client.set("mine", "stays")
         compare = ["demo", "compare", "--seconds", "600"]
         with running([*CACHEDECK, *compare], settings) as program:
-            wait_until(lambda: client.dbsize() > 50, "keys to come")
+            wait_until(lambda: client.dbsize() > 50 or program.process.poll() is not None, "keys to come")
+            assert client.dbsize() > 50, program.output()
             program.process.send_signal(signal.SIGTERM)
             program.end()
         assert list(client.scan_iter()) == [b"mine"]

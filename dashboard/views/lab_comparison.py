@@ -10,6 +10,8 @@ from dashboard.cache.wording import count, percent
 from dashboard.lab.comparison import Interval, Row
 from dashboard.views.lab_words import THIN, label
 
+UNITS = (f"{THIN}%", f"{THIN}ms", "/s")
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -106,7 +108,11 @@ def _figure(kind: _Kind, rows: tuple[Row, ...]) -> Figure:
 
 
 def _reach(interval: Interval, words: Callable[[float], str]) -> str:
-    return "" if interval.low == interval.high else f"{words(interval.low)} to {words(interval.high)}"
+    if interval.low == interval.high:
+        return ""
+    low, high = words(interval.low), words(interval.high)
+    unit = next((unit for unit in UNITS if low.endswith(unit) and high.endswith(unit)), "")
+    return f"{low.removesuffix(unit)} to {high}"
 
 
 def _ahead(kind: _Kind, known: list[tuple[Row, Interval]]) -> str:

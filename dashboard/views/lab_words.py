@@ -8,6 +8,7 @@ from typing import Literal
 from dashboard.cache.wording import count, percent
 from dashboard.lab.state import Figures, Knobs, Running, State
 
+STAMPEDE_SHARE = 0.02  # of all queries: from there on duplicate loads are worth a word
 SEEN = 0.05  # of a rate per second: less is drawn as 0
 THIN = "\u202f"
 
@@ -93,7 +94,7 @@ def _trouble(now: Figures, knobs: Knobs) -> str:
         return f"{count(now.lost)} acknowledged changes are lost."
     if _is(now.stale_reads):
         return f"{count(now.stale_reads or 0)} reads a second are stale."
-    if _is(now.duplicates):
+    if _matters(now):
         why = ", as nothing prevents it" if knobs.prevention == "none" else ""
         return f"Keys are loaded by several at once: {count(now.duplicates or 0)} loads a second too many{why}."
     return "No request fails, and no read is stale."
@@ -117,7 +118,7 @@ def tiles(state: State) -> tuple[Tile, ...]:
         Tile("Hit ratio", now.hit_ratio, "%", copies),
         Tile("p99", now.p99_ms, "ms", f"p50 {count(now.p50_ms)}{THIN}ms" if now.p50_ms is not None else "last 10 s"),
         Tile("Queries", now.queries, "/s", "of the database"),
-        _tile("Duplicate loads", now.duplicates, "/s", ("too many", "warn") if _is(now.duplicates) else "none"),
+        _tile("Duplicate loads", now.duplicates, "/s", _duplicates(now)),
         _tile("Stale reads", now.stale_reads, "/s", _stale(now)),
         _tile("Write lag", now.lag_s, "s", _queued(now)),
         _tile("Lost writes", now.lost, "", ("acknowledged, not stored", "bad") if now.lost else _not_lost(now)),
@@ -145,6 +146,17 @@ def _queued(now: Figures) -> str | tuple[str, str]:
 
 def _not_lost(now: Figures) -> str:
     return "not counted yet" if now.lost is None else "none so far"
+
+
+def _matters(now: Figures) -> bool:
+    """Whether duplicate loads are more than now and then one."""
+    return _is(now.duplicates) and (now.duplicates or 0) >= STAMPEDE_SHARE * (now.queries or 0)
+
+
+def _duplicates(now: Figures) -> str | tuple[str, str]:
+    if _matters(now):
+        return "too many", "warn"
+    return "now and then" if _is(now.duplicates) else "none"
 
 
 def _is(rate: float | None) -> bool:

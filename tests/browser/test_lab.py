@@ -71,6 +71,24 @@ def test_what_one_turns_all_see(open_page: OpenPage, bench: Bench) -> None:
     assert stayed(theirs)
 
 
+def test_what_was_touched_here_follows_what_others_turn(open_page: OpenPage, bench: Bench) -> None:
+    page = open_page("/lab")
+    latency = page.get_by_label("Extra query time")
+    knob(page, "Read-through").check()
+    latency.fill("20")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator("#results")).to_contain_text("Turned: pattern Read-through, query latency 20.")
+    expect(page.get_by_role("button", name="Apply")).to_be_focused()
+    bench.knobs.update(pattern="write-through", latency_ms=7.0, copies=False)
+    expect(knob(page, "Write-through")).to_be_checked()
+    expect(latency).to_have_value("7")
+    expect(page.get_by_role("checkbox", name=re.compile("^Copies"))).not_to_be_checked()
+    bench.asked.clear()
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator("#results")).to_contain_text("Nothing was turned")
+    assert bench.asked == []
+
+
 def test_a_choice_that_is_not_sent_yet_is_not_lost_by_polling(open_page: OpenPage, bench: Bench) -> None:
     page = open_page("/lab")
     knob(page, "XFetch").check()
