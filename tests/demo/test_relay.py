@@ -48,7 +48,7 @@ time.sleep(600)
 
 @dataclass
 class Heard:
-    """In place of the cache: notes what it is told, in order; fails while it is `away`, and `deaf` takes no messages."""
+    """In place of the cache: notes what it is told, in order. It fails while `away`; `deaf`, it takes no messages."""
 
     away: bool = False
     deaf: bool = False
