@@ -73,16 +73,19 @@ def test_what_one_turns_all_see(open_page: OpenPage, bench: Bench) -> None:
 
 def test_what_was_touched_here_follows_what_others_turn(open_page: OpenPage, bench: Bench) -> None:
     page = open_page("/lab")
-    latency = page.get_by_label("Extra query time")
+    latency, copies = page.get_by_label("Extra query time"), page.get_by_role("checkbox", name=re.compile("^Copies"))
     knob(page, "Read-through").check()
+    copies.uncheck()
     latency.fill("20")
     page.get_by_role("button", name="Apply").click()
-    expect(page.locator("#results")).to_contain_text("Turned: pattern Read-through, query latency 20.")
+    expect(page.locator("#results")).to_contain_text("Turned: pattern Read-through, Copies in the process off")
     expect(page.get_by_role("button", name="Apply")).to_be_focused()
-    bench.knobs.update(pattern="write-through", latency_ms=7.0, copies=False)
+    bench.knobs.update(pattern="write-through", latency_ms=7.0, copies=True)
     expect(knob(page, "Write-through")).to_be_checked()
     expect(latency).to_have_value("7")
-    expect(page.get_by_role("checkbox", name=re.compile("^Copies"))).not_to_be_checked()
+    expect(copies).to_be_checked()
+    bench.knobs["pattern"] = "read-through"
+    expect(knob(page, "Read-through")).to_be_checked()
     bench.asked.clear()
     page.get_by_role("button", name="Apply").click()
     expect(page.locator("#results")).to_contain_text("Nothing was turned")
