@@ -63,6 +63,7 @@ def _fill(connection: sa.Connection, size: Size, seed: int) -> None:
             f"SELECT setval(pg_get_serial_sequence('{name}', 'id'), greatest(max(id), 1)) FROM {name}"  # noqa: S608
         )
     create_triggers(connection)
+    connection.exec_driver_sql(f"ANALYZE {', '.join(schema.metadata.tables)}")  # or the first reads are planned blindly
     connection.exec_driver_sql(f"COMMENT ON SCHEMA {POSTGRES_SCHEMA} IS '{MARK}{schema.SCHEMA_VERSION}'")
 
 

@@ -165,6 +165,12 @@ def test_ids_go_on_after_those_that_were_made(postgres_database: Database) -> No
     assert (Shop(postgres_database).posts(3) or {})["posts"][0]["id"] == newest + 1
 
 
+def test_a_new_shop_is_analyzed_so_that_its_first_reads_find_their_indexes(postgres_database: Database) -> None:
+    rows = sa.text("SELECT reltuples FROM pg_class WHERE oid = 'users'::regclass")
+    with postgres_database.begin() as connection:
+        assert connection.execute(rows).scalar_one() == TINY.users
+
+
 def test_a_connection_keeps_its_settings_after_a_transaction_that_failed(postgres_database: Database) -> None:
     for _ in range(2):
         with postgres_database.begin() as connection:
