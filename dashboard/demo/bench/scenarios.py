@@ -9,8 +9,8 @@ from dashboard.demo.bench.stage import Stage
 from dashboard.demo.bench.working_set import play_working_set
 from dashboard.demo.ttl import TTL_SECONDS
 
-EXPIRY_ROWS = 400  # users, and as many products
-EXPIRY_SCALE = 0.006
+EXPIRY_ROWS = 100  # users, and as many products: each is asked for again within seconds of its expiry
+EXPIRY_SCALE = 0.01
 OUTAGE_SECONDS = 30.0
 
 
@@ -34,11 +34,12 @@ def _flash_sale(stage: Stage) -> None:
 
 
 def _mass_expiry(stage: Stage) -> None:
-    """A cache that was filled within a moment. Few rows, asked for evenly, so that all of them are asked for again."""
+    """A cache that was filled within a moment. Few rows, asked for evenly, so that all of them are asked for again;
+    no changes, as each would end an entry before its time."""
     traffic, size = stage.driver.traffic, stage.driver.size
     users, products = min(EXPIRY_ROWS, size.users), min(EXPIRY_ROWS, size.products)
     stage.turn(ttl_scale=EXPIRY_SCALE)
-    stage.drive(users=users, products=products, skew=0.3, rate=max(traffic.rate, 200.0))
+    stage.drive(users=users, products=products, skew=0.3, write_share=0.0, rate=max(traffic.rate, 200.0))
     stage.remove()
     stage.warm(users, products)
     cliffs = ", ".join(f"{TTL_SECONDS[name] * EXPIRY_SCALE:.0f} s" for name in ("posts", "product", "profile"))

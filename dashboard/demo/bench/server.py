@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 
 from flask import Flask, Response, jsonify
@@ -76,6 +77,8 @@ class _Quiet(WSGIRequestHandler):
 
 def serve(bench: Bench, port: int) -> BaseWSGIServer:
     """Answer on the loopback interface, in threads, until `shutdown`. Raises OSError where the port is taken."""
-    server = make_server(HOST, port, bench_app(bench), threaded=True, request_handler=_Quiet)
+    # Bound here, as the library would answer a port that is taken by ending the process.
+    with socket.create_server((HOST, port)) as bound:
+        server = make_server(HOST, port, bench_app(bench), threaded=True, request_handler=_Quiet, fd=bound.fileno())
     threading.Thread(target=server.serve_forever, name="bench", daemon=True).start()
     return server
