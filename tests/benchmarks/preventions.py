@@ -19,8 +19,11 @@ from dashboard.demo.encoding import Document, encode
 from dashboard.demo.entries import Entries
 from dashboard.demo.keyspace import Keyspace
 from dashboard.demo.making import Size
-from dashboard.demo.prevention.by_name import prevention
-from dashboard.demo.reading import Reader
+from dashboard.demo.prevention.mutex import Mutex
+from dashboard.demo.prevention.none import Unprevented
+from dashboard.demo.prevention.revalidate import Revalidate
+from dashboard.demo.prevention.xfetch import XFetch
+from dashboard.demo.reading import Prevention, Reader
 from dashboard.demo.remote import Remote
 from dashboard.demo.shop import Shop
 from tests.benchmarks.measure import Result
@@ -50,7 +53,7 @@ def _hits(remote: Remote) -> list[Result]:
         with closing(database):
             shop, entries = Shop(database), Entries(remote, KEYS)
             database.latency = LATENCY_SECONDS
-            reader = Reader(entries, Counters(), prevention("none"))
+            reader = Reader(entries, Counters(), Unprevented())
             key = KEYS.user(42)
             reader.get(key, lambda: shop.user(42), 600)
             hit = _median_ms(lambda: reader.get(key, lambda: shop.user(42), 600))
@@ -71,8 +74,14 @@ def _median_ms(work: Callable[[], object], reads: int = READS) -> float:
 
 def _mass_expiry(remote: Remote) -> list[Result]:
     results = []
-    for name, most in (("none", None), ("mutex", 1), ("xfetch", None), ("revalidate", 1)):
-        loads = [count for number in range(EPISODES) for count in _episode(remote, name, number)]
+    preventions: dict[str, tuple[Prevention, int | None]] = {
+        "none": (Unprevented(), None),
+        "mutex": (Mutex(), 1),
+        "xfetch": (XFetch(), None),
+        "revalidate": (Revalidate(), 1),
+    }
+    for name, (prevention, most) in preventions.items():
+        loads = [count for number in range(EPISODES) for count in _episode(remote, prevention, number)]
         keys = EPISODES * KEYS_AT_ONCE
         duplicates = sum(count - 1 for count in loads) / keys
         figure = f"{duplicates:.2f} duplicate loads a key, at most {max(loads) - 1}"
@@ -84,11 +93,11 @@ def _mass_expiry(remote: Remote) -> list[Result]:
     return results
 
 
-def _episode(remote: Remote, name: str, number: int) -> list[int]:
+def _episode(remote: Remote, prevention: Prevention, number: int) -> list[int]:
     """Ten keys that were filled at once are read all the time, until a while after their end. How many loads each
     costs: on a machine that stalls a key may end twice meanwhile, and only its first end counts."""
-    reader = Reader(Entries(remote, KEYS), Counters(), prevention(name))
-    keys = [f"{KEYS.prefix}{name}:{number}:{key}" for key in range(KEYS_AT_ONCE)]
+    reader = Reader(Entries(remote, KEYS), Counters(), prevention)
+    keys = [f"{KEYS.prefix}{number}:{key}" for key in range(KEYS_AT_ONCE)]
     loads: dict[str, list[float]] = {key: [] for key in keys}
 
     def get(key: str) -> None:
@@ -119,7 +128,7 @@ def _episode(remote: Remote, name: str, number: int) -> list[int]:
 def _xfetch(remote: Remote, client: redis.Redis) -> list[Result]:
     """How many of single reads refresh an entry that has so many deltas left."""
     counters = Counters()
-    reader = Reader(Entries(remote, KEYS), counters, prevention("xfetch"))
+    reader = Reader(Entries(remote, KEYS), counters, XFetch())
     key = f"{KEYS.prefix}xfetch"
     fields = {"document": encode({"a": 1}), "took": DELTA_SECONDS * 1000}
     results = []

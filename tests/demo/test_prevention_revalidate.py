@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from dashboard.demo.prevention.by_name import prevention
 from dashboard.demo.prevention.mutex import Mutex
+from dashboard.demo.prevention.none import Unprevented
 from dashboard.demo.prevention.revalidate import GRACE_SHARE, MOST_UNDER_WAY, Revalidate
+from dashboard.demo.prevention.xfetch import XFetch
+from dashboard.demo.reading import Prevention
 from dashboard.demo.ttl import ABSENT_SECONDS
 from tests.demo.stepping import SteppedPool, Stepper, pause
 from tests.demo.table import KEY, ROW, TTL, Cached, Table, cached
@@ -156,18 +158,13 @@ def test_its_own_threads_read_anew_and_end_when_it_is_closed(here: Cached, valke
     revalidate.close()
 
 
-def test_of_each_prevention_there_is_one_by_its_name() -> None:
-    names = ("none", "mutex", "xfetch", "revalidate")
-    assert len({id(prevention(name)) for name in (*names, *names)}) == len(names)
-    with pytest.raises(KeyError):
-        prevention("hope")
-
-
-@pytest.mark.parametrize("before", ["none", "mutex", "xfetch", "revalidate"])
-@pytest.mark.parametrize("after", ["none", "mutex", "xfetch", "revalidate"])
-def test_preventions_are_exchanged_while_entries_lie_there(here: Cached, before: str, after: str) -> None:
+@pytest.mark.parametrize("before", [Unprevented, Mutex, XFetch, Revalidate])
+@pytest.mark.parametrize("after", [Unprevented, Mutex, XFetch, Revalidate])
+def test_preventions_are_exchanged_while_entries_lie_there(
+    here: Cached, before: Callable[[], Prevention], after: Callable[[], Prevention]
+) -> None:
     table = Table()
-    here.reader.prevention = prevention(before)
+    here.reader.prevention = before()
     here.reader.get(KEY, table.loader(ROW), TTL)
-    here.reader.prevention = prevention(after)
+    here.reader.prevention = after()
     assert here.reader.get(KEY, table.loader(ROW), TTL).source == "hit"

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 import pytest
 
 from dashboard.demo.keyspace import Keyspace
-from dashboard.demo.prevention.by_name import prevention
+from dashboard.demo.prevention.revalidate import Revalidate
 from dashboard.demo.ttl import DOCUMENT_SECONDS, JITTER, TTL_SECONDS, Lifetimes
 
 RULES = importlib.import_module("dashboard.store.migrations.versions.r0003_ttl_rules").STARTING_SET
@@ -49,7 +49,7 @@ def test_they_lie_within_the_built_in_rules_with_jitter_and_grace(ttl_class: str
     assert bool(rules) is (ttl_class != "cart"), "a cart is the one for which there is no rule"
     shortest, longest = (TTL_SECONDS[ttl_class] * (1 + sign * JITTER) for sign in (-1, 1))
     if ttl_class in DOCUMENT_SECONDS:
-        longest = prevention("revalidate").life(longest)
+        longest = Revalidate().life(longest)
     for low, high in rules:
         assert low <= shortest <= longest <= high
 
