@@ -166,9 +166,7 @@ def elsewhere(site: Site) -> Iterator[tuple[str, int]]:
         yield f"http://{HOST}:{port}", demo
 
 
-def test_a_demo_that_leaves_and_comes_back(
-    open_page: OpenPage, watch: Watch, elsewhere: tuple[str, int], bench: Bench
-) -> None:
+def test_a_demo_that_leaves_and_comes_back(elsewhere: tuple[str, int], open_page: OpenPage, watch: Watch) -> None:
     url, port = elsewhere
     watch.origin = url
     own = Bench()
