@@ -98,6 +98,10 @@ def test_what_somebody_turned_during_a_scenario_stays(bench: Running) -> None:
     assert bench.driver.traffic.hot_share == 0.25
     assert bench.driver.traffic.burst_factor == 1
     assert bench.shop.knobs.pattern == "write-through"
+    _begin(bench, "mass-expiry")
+    bench.ask("PUT", "/bench/knobs", {"ttl_scale": 0.5})
+    _begin(bench, "steady")
+    assert bench.shop.knobs.ttl_scale == 0.5
 
 
 def test_a_scenario_ends_by_itself(bench: Running, monkeypatch: pytest.MonkeyPatch) -> None:
