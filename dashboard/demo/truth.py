@@ -65,16 +65,18 @@ class Truth:
 
     def settle(self, asked: Mapping[Row, tuple[int, ...]], found: Mapping[Row, int]) -> int:
         """Judge changes given by `unsettled` by the versions `found` in the database since; how many of them are lost.
+        A row that was not found has lost all of them.
 
         A row whose loss was counted is as the database has it from now on, so that its reads do not count as well.
         """
         lost = 0
         with self._lock:
             for row, versions in asked.items():
-                if row not in found or row not in self._unsettled:
+                if row not in self._unsettled:
                     continue
+                stored = found.get(row, 0)
                 # Somebody else may have settled some of them since they were asked about.
-                missing = sum(one > found[row] for one in self._unsettled[row] if one in versions)
+                missing = sum(one > stored for one in self._unsettled[row] if one in versions)
                 lost += missing
                 left = [one for one in self._unsettled[row] if one not in versions]
                 if left:
@@ -82,6 +84,6 @@ class Truth:
                 else:
                     del self._unsettled[row]
                 if missing and self._newest.get(row, 0) <= max(versions):
-                    self._newest[row] = found[row]
+                    self._newest[row] = stored
             self._lost += lost
         return lost

@@ -46,6 +46,13 @@ def test_a_loss_is_counted_once_and_its_reads_are_not_stale_as_well() -> None:
     assert truth.lost == 1
 
 
+def test_a_row_that_is_gone_has_lost_its_changes() -> None:
+    truth = Truth()
+    truth.acknowledged(ALICE, 2, before=0)
+    assert truth.settle(truth.unsettled(10), {}) == 1
+    assert truth.unsettled(10) == {}
+
+
 def test_a_change_made_while_the_database_was_asked_is_not_lost() -> None:
     truth = Truth()
     truth.acknowledged(ALICE, 2, before=0)

@@ -22,7 +22,6 @@ WARM_UP_SHARE = 1 / 6  # of the measured time, within these bounds
 WARM_UP_SECONDS = (2.0, 10.0)
 QUIET_SECONDS = 5.0
 DRAIN_SECONDS = 10.0
-SETTLE_ROUNDS = 20
 BLOCK_PATIENCE_SECONDS = 10.0
 
 State = Literal["running", "finished", "cancelled", "failed"]
@@ -163,7 +162,9 @@ def _measure(
 
 def _settle_all(shops: Shops, driver: Driver) -> bool:
     """Whether it is known of every change whether it was lost."""
-    return any(settle(driver.truth, shops, DRAIN_SECONDS) for _ in range(SETTLE_ROUNDS))
+    while (settled := settle(driver.truth, shops, DRAIN_SECONDS)) == "some":
+        continue
+    return settled == "all"
 
 
 def result(plan: Plan, pattern: str, blocks: Sequence[Block], lost: int | None) -> Result:
