@@ -14,6 +14,7 @@ from dashboard.demo import flusher as module
 from dashboard.demo.database import Database
 from dashboard.demo.flusher import MOST_FAILURES
 from dashboard.demo.making import Size
+from dashboard.demo.patterns import write_behind as pattern_module
 from dashboard.demo.patterns.write_behind import VERSION_STEP
 from dashboard.demo.queue import BATCH, GROUP
 from tests.demo.behind import Behind, at_once, behind
@@ -148,10 +149,11 @@ def test_an_old_change_after_a_newer_one_changes_nothing(shop: Behind) -> None:
     assert shop.queue.figures().dead == 0
 
 
-def test_what_others_do_to_the_row_meanwhile_costs_no_change(shop: Behind) -> None:
+def test_what_others_do_to_the_row_meanwhile_costs_no_change(shop: Behind, monkeypatch: pytest.MonkeyPatch) -> None:
     """A user's new posts raise the version of the profile, as it shows how many there are."""
+    monkeypatch.setattr(pattern_module, "VERSION_STEP", 5)
     shop.change_user(3, "Oslo")
-    for number in range(VERSION_STEP + 5):
+    for number in range(10):
         shop.shop.add_post(3, 1, f"post {number}", "text")
     assert shop.flusher.drain(60) == 0
     found = shop.shop.user(3)
@@ -285,7 +287,13 @@ def test_a_flusher_that_ends_leaves_the_group_unless_it_has_something_to_finish(
 
 
 def test_what_is_no_change_of_a_row_is_a_dead_letter(shop: Behind) -> None:
-    good = {"kind": "price", "row": f'"{SKU}"', "values": {"cents": 1}, "version": "9", "key": shop.keys.price(SKU)}
+    good = {
+        "kind": "price",
+        "row": f'"{SKU}"',
+        "values": {"cents": 1},
+        "version": "999999",
+        "key": shop.keys.price(SKU),
+    }
     shop.enqueue(anything="x")
     shop.enqueue(**{**good, "row": "{"})
     for wrong in ({"row": True}, {"row": [1]}, {"values": [1]}, {"version": "x"}, {"kind": b"\xff"}):
