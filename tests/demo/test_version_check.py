@@ -1,17 +1,19 @@
 """Whatever happens in whatever order: no read that begins after a change was acknowledged shows an older version.
 
-Readers and writers of two processes stand still wherever a machine could stall, and are let on in any order; meanwhile
-entries and leases are evicted, grow old, are invalidated by others; the cache goes away; patterns and preventions are
-exchanged. On a real server, against a model that is one number: the newest version whose change was acknowledged.
+Readers and writers of two processes stand still before every command to the cache and around everything that they ask
+the database, and are let on in any order. Meanwhile entries and leases are evicted, grow old and are invalidated by
+others, the cache goes away, patterns and preventions are exchanged. On a real server, against a model that is one
+number: the newest version whose change was acknowledged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import redis
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
@@ -82,7 +84,7 @@ class Shops(RuleBasedStateMachine):
         self.table = SlowTable(within=pause)
         self.clock, self.pool = Clock(), SteppedPool()
         self.draws = 0.0
-        self.processes = [cached(self.server.url, Unprevented(), clock=self.clock) for _ in range(2)]
+        self.processes = [self.opened() for _ in range(2)]
         self.acknowledged = 1
         self.untold: list[int] = []
         self.readers: list[Reading] = []
@@ -97,6 +99,17 @@ class Shops(RuleBasedStateMachine):
         for process in self.processes:
             process.remote.close()
         self.client.close()
+
+    def opened(self) -> Cached:
+        process = cached(self.server.url, Unprevented(), clock=self.clock)
+        ask = process.remote.ask
+
+        def slow(question: Callable[[redis.Redis], Any]) -> Any:
+            pause()
+            return ask(question)
+
+        process.remote.ask = slow  # type: ignore[method-assign]
+        return process
 
     def through(self, process: Cached) -> Pattern:
         made: dict[str, Pattern] = {
@@ -136,7 +149,7 @@ class Shops(RuleBasedStateMachine):
         self.readers.append(reading)
         self.judge(reading)
 
-    @rule(number=numbers, steps=st.integers(1, 4), away=rarely)
+    @rule(number=numbers, steps=st.integers(1, 6), away=rarely)
     @precondition(lambda self: self.readers)
     def let_a_reader_go_on(self, number: int, steps: int, away: bool) -> None:
         reading = self.readers[number % len(self.readers)]
@@ -152,7 +165,7 @@ class Shops(RuleBasedStateMachine):
         pattern = self.through(self.processes[process])
         self.writers.append(Stepper(lambda: pattern.update(self.table.changing("Ghent"), TTL)))
 
-    @rule(number=numbers, steps=st.integers(1, 4), away=rarely)
+    @rule(number=numbers, steps=st.integers(1, 6), away=rarely)
     @precondition(lambda self: self.writers)
     def let_a_writer_go_on(self, number: int, steps: int, away: bool) -> None:
         writer = self.writers[number % len(self.writers)]
