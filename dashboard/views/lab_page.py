@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 
 from dashboard.lab.errors import LabError
 from dashboard.lab.state import State
-from dashboard.views import lab_comparison, lab_form, lab_looks, lab_words
+from dashboard.views import lab_comparison, lab_form, lab_looks, lab_tiles, lab_words
 from dashboard.views.lab_charts import IDS, SPAN_SECONDS
 from dashboard.views.render import of_lab_error
 
@@ -38,7 +38,7 @@ def _of(state: State) -> dict[str, Any]:
         "state": state,
         "problem": None,
         "answer": lab_words.answer(state),
-        "tiles": lab_words.tiles(state),
+        "tiles": lab_tiles.tiles(state),
         "patterns": lab_words.offered(state.patterns, lab_words.PATTERNS),
         "preventions": preventions,
         "switches": lab_words.SWITCHES,

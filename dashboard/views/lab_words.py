@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from dashboard.cache.wording import count, percent
 from dashboard.lab.state import Figures, Knobs, Running, State
@@ -44,19 +43,6 @@ SWITCHES = (
     Choice("events", "Events of rows", "A relay tells of rows that changed, whoever changed them."),
 )
 
-Level = Literal["", "warn", "bad"]
-
-
-@dataclass(frozen=True)
-class Tile:
-    """One figure: value None is drawn as a dash. level: whether its note deserves a look."""
-
-    label: str
-    value: float | None
-    unit: str
-    note: str
-    level: Level = ""
-
 
 def offered(names: tuple[str, ...], known: tuple[Choice, ...]) -> tuple[Choice, ...]:
     """What the demo offers, in its own order, with our words where we have some."""
@@ -88,15 +74,15 @@ def answer(state: State) -> str:
 
 
 def _trouble(now: Figures, knobs: Knobs) -> str:
-    if _is(now.errors):
-        return f"{count(now.errors or 0)} requests a second fail."
-    if now.lost:
-        return f"{count(now.lost)} acknowledged changes are lost."
-    if _is(now.stale_reads):
-        return f"{count(now.stale_reads or 0)} reads a second are stale."
-    if _matters(now):
+    if seen(now.errors):
+        return f"Requests fail: {a_second(now.errors)}."
+    if seen(now.stale_reads):
+        return f"Reads are stale: {a_second(now.stale_reads)}."
+    if many_duplicates(now):
         why = ", as nothing prevents it" if knobs.prevention == "none" else ""
-        return f"Keys are loaded by several at once: {count(now.duplicates or 0)} loads a second too many{why}."
+        return f"Keys are loaded by several at once, {a_second(now.duplicates)} too many{why}."
+    if now.lost:
+        return f"Acknowledged changes were lost, {count(now.lost)} so far."
     return "No request fails, and no read is stale."
 
 
@@ -106,60 +92,18 @@ def _prevented(knobs: Knobs) -> str:
     return f"with {label(knobs.prevention)}" if knobs.prevention else "with what is chosen"
 
 
-def tiles(state: State) -> tuple[Tile, ...]:
-    """The figures of the last ten seconds."""
-    now = state.now
-    copies = f"{count(now.copies or 0)}/s from copies" if _is(now.copies) else "last 10 s"
-    wanted = f"of {count(state.traffic.rate)} wanted" if state.traffic.rate is not None else "per second"
-    failed = (f"{count(now.errors or 0)}/s fail", "bad") if _is(now.errors) else None
-    late = (f"{count(now.dropped or 0)}/s not sent", "warn") if _is(now.dropped) else None
-    return (
-        _tile("Requests", now.requests, "/s", failed or late or wanted),
-        Tile("Hit ratio", now.hit_ratio, "%", copies),
-        Tile("p99", now.p99_ms, "ms", f"p50 {count(now.p50_ms)}{THIN}ms" if now.p50_ms is not None else "last 10 s"),
-        Tile("Queries", now.queries, "/s", "of the database"),
-        _tile("Duplicate loads", now.duplicates, "/s", _duplicates(now)),
-        _tile("Stale reads", now.stale_reads, "/s", _stale(now)),
-        _tile("Write lag", now.lag_s, "s", _queued(now)),
-        _tile("Lost writes", now.lost, "", ("acknowledged, not stored", "bad") if now.lost else _not_lost(now)),
-    )
-
-
-def _tile(name: str, value: float | None, unit: str, note: str | tuple[str, str]) -> Tile:
-    if isinstance(note, str):
-        return Tile(name, value, unit, note)
-    return Tile(name, value, unit, note[0], "bad" if note[1] == "bad" else "warn")
-
-
-def _stale(now: Figures) -> str | tuple[str, str]:
-    if not now.stale_total:
-        return "none so far"
-    so_far = f"{count(now.stale_total)} so far"
-    return (so_far, "warn") if _is(now.stale_reads) else so_far
-
-
-def _queued(now: Figures) -> str | tuple[str, str]:
-    if now.dead:
-        return f"{count(now.dead)} refused by the database", "bad"
-    return f"{count(now.queue)} in the queue" if now.queue else "nothing queued"
-
-
-def _not_lost(now: Figures) -> str:
-    return "not counted yet" if now.lost is None else "none so far"
-
-
-def _matters(now: Figures) -> bool:
+def many_duplicates(now: Figures) -> bool:
     """Whether duplicate loads are more than now and then one."""
-    return _is(now.duplicates) and (now.duplicates or 0) >= STAMPEDE_SHARE * (now.queries or 0)
+    return seen(now.duplicates) and (now.duplicates or 0) >= STAMPEDE_SHARE * (now.queries or 0)
 
 
-def _duplicates(now: Figures) -> str | tuple[str, str]:
-    if _matters(now):
-        return "too many", "warn"
-    return "now and then" if _is(now.duplicates) else "none"
+def a_second(rate: float | None) -> str:
+    """A rate as it stands in a sentence or a note."""
+    return f"{count(rate or 0.0)}/s"
 
 
-def _is(rate: float | None) -> bool:
+def seen(rate: float | None) -> bool:
+    """Whether a rate is more than is drawn as 0."""
     return rate is not None and rate >= SEEN
 
 

@@ -50,7 +50,7 @@ def test_figures_and_charts_change_without_a_reload(open_page: OpenPage, bench: 
     assert page.locator("figure[data-chart=latency] canvas").evaluate(COLOURED) > 50
     bench.now.update(hit_ratio=0.42, stale_reads=1.5, stale_total=9)
     expect(tile(page, "Hit ratio")).to_contain_text("42.0")
-    expect(page.locator("#answer")).to_contain_text("1.5 reads a second are stale.")
+    expect(page.locator("#answer")).to_contain_text("Reads are stale: 1.5/s.")
     expect(page.locator(".tile-warn").filter(has_text="Stale reads")).to_contain_text("9 so far")
     assert stayed(page)
 

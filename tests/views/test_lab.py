@@ -64,7 +64,7 @@ def test_the_anonymous_are_sent_to_the_login(lab: Flask) -> None:
 
 def test_it_says_how_things_stand_in_a_sentence_and_in_figures(viewer: FlaskClient) -> None:
     text = said(viewer)
-    assert "Keys are loaded by several at once: 3.4 loads a second too many, as nothing prevents it." in text
+    assert "Keys are loaded by several at once, 3.4/s too many, as nothing prevents it." in text
     assert "Cache-aside, stampedes not prevented: 93.1 % hits, p99 12.4 ms, 45.2 database queries/s." in text
     assert "Hit ratio 93.1 % 12/s from copies" in text
     assert "Requests 150 /s of 150 wanted" in text
@@ -75,9 +75,9 @@ def test_it_says_how_things_stand_in_a_sentence_and_in_figures(viewer: FlaskClie
 @pytest.mark.parametrize(
     ("now", "first"),
     [
-        ({"errors": 2.0, "lost": 3, "stale_reads": 1.0}, "2 requests a second fail."),
-        ({"lost": 3, "stale_reads": 1.0}, "3 acknowledged changes are lost."),
-        ({"stale_reads": 1.0, "stale_total": 12}, "1 reads a second are stale."),
+        ({"errors": 2.0, "lost": 3, "stale_reads": 1.0}, "Requests fail: 2/s."),
+        ({"lost": 3, "duplicates": 0.0}, "Acknowledged changes were lost, 3 so far."),
+        ({"stale_reads": 1.0, "stale_total": 12}, "Reads are stale: 1/s."),
         ({"duplicates": 0.4}, "No request fails, and no read is stale."),
         ({"duplicates": 0.0}, "No request fails, and no read is stale."),
         ({"requests": None}, "Nothing was measured yet."),
