@@ -7,6 +7,8 @@ from typing import Any
 from flask import request
 from werkzeug.exceptions import BadRequest
 
+from dashboard.demo.rows import is_storable
+
 LARGEST_ID = 2_147_483_647  # SQLite's and the URLs' own limit: a larger one is nobody's
 
 
@@ -34,6 +36,7 @@ def seconds(body: dict[str, Any], name: str, most: float, default: float | None 
 
 def text(body: dict[str, Any], name: str, longest: int) -> str:
     found = body.get(name)
-    if not isinstance(found, str) or not 0 < len(found) <= longest:
+    # What the database would refuse is refused here: write-behind acknowledges before the database has looked.
+    if not isinstance(found, str) or not 0 < len(found) <= longest or not is_storable(found):
         raise BadRequest(f"{name} must be a text of 1 to {longest} characters")
     return found

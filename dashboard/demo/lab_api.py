@@ -15,7 +15,7 @@ from dashboard.demo.figures import figures_of
 from dashboard.demo.knobs import BadKnob
 from dashboard.demo.parts import parts
 from dashboard.demo.remote import CacheTrouble
-from dashboard.demo.removal import remove_keys
+from dashboard.demo.removal import remove_keys, remove_queue
 from dashboard.demo.rows import BadRow
 from dashboard.demo.switchboard import DRAIN_SECONDS, StillQueued
 
@@ -62,12 +62,15 @@ def figures() -> Response:
 
 @blueprint.post("/removal")
 def removal() -> Response:
-    """Remove the shop's keys. What the database has yet to get is written first, and kept where it cannot be."""
-    json_object()
+    """Remove the shop's keys, but for what the database has yet to get. With `everything` that is written first, and
+    goes as well if nothing is left of it: for a shop that is about to end."""
+    everything = json_object().get("everything") is True
     try:
-        parts().remote.ask(lambda client: client.ping())  # who is away need not be waited for
-        left = parts().flusher.drain(DRAIN_SECONDS)
-        removed = remove_keys(parts().remote, parts().keys, with_queue=not left)
+        removed = remove_keys(parts().remote, parts().keys)
+        left = 0
+        if everything:
+            left = parts().flusher.drain(DRAIN_SECONDS)
+            removed += remove_queue(parts().remote, parts().keys)
     except CacheTrouble:
         raise ServiceUnavailable("the cache does not answer, so its keys are still there") from None
     parts().copies.clear()

@@ -4,25 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 
 import redis
 
 from dashboard.demo.keyspace import Keyspace
 from dashboard.demo.remote import Remote
 
-CACHED = ("api:", "lease:", "sess:", "cart:", "rate:", "online:")
-KEPT = ("shop:bestsellers", "shop:searches", "shop:orders")
+FAMILIES = ("api:", "lease:", "sess:", "cart:", "rate:", "online:", "shop:bestsellers", "shop:searches", "shop:orders")
 QUEUED = ("shop:writes", "shop:pending:")
 BATCH = 500
 
+_REMOVE_EMPTY = Path(__file__).with_name("lua").joinpath("remove_empty.lua").read_text(encoding="utf-8")
 
-def remove_keys(remote: Remote, keys: Keyspace, *, with_queue: bool) -> int:
-    """Remove all of them; those of the write-behind queue only where that is asked for. How many there were.
 
-    A walk of the whole keyspace for each family of names, in small steps. Raises CacheTrouble.
+def remove_keys(remote: Remote, keys: Keyspace, *, with_queue: bool = False) -> int:
+    """Remove all but what the database has yet to get, and the dead letters; how many keys there were.
+
+    `with_queue` takes these, too: for a shop that has ended. A walk of the whole keyspace for each family of names, in
+    small steps. Raises CacheTrouble.
     """
-    families = (*CACHED, *KEPT, *(QUEUED if with_queue else ()))
+    families = (*FAMILIES, *(QUEUED if with_queue else ()))
     return sum(_remove(remote, f"{keys.prefix}{family}*") for family in families)
+
+
+def remove_queue(remote: Remote, keys: Keyspace) -> bool:
+    """Remove write-behind's queue, if it is empty, and its dead letters: for a shop that is about to end. False where
+    something still waits in it. Raises CacheTrouble."""
+    return bool(remote.script(_REMOVE_EMPTY)([keys.writes, keys.dead_writes], []))
 
 
 def _remove(remote: Remote, pattern: str) -> int:

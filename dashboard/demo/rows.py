@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from dashboard.demo.database import Database
 from dashboard.demo.schema import KINDS, Versioned, prices
 
-JUMP = 1_000_000  # versions; write-behind never has that many changes of one row under way
+JUMP = 10_000_000_000  # versions; write-behind never has that many changes of one row under way
 LARGEST_ID = 2_147_483_647  # where the database's integers end
-LARGEST_VERSION = 2**63 - 1
+LARGEST_VERSION = 2**53  # up to which everybody who reads JSON counts exactly, and so do the cache's scripts
 AT_ONCE = 500  # rows a statement asks for
 
 Applied = Literal["applied", "known", "missing"]
@@ -87,6 +87,11 @@ class Rows:
         return {**stamp, **values, found.version.name: version}
 
 
+def is_storable(text: str) -> bool:
+    """Whether both databases take a text: PostgreSQL's have no NUL, and neither takes half a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= sign <= "\udfff" for sign in text)
+
+
 def _found(connection: sa.Connection, kind: str, rows: Sequence[int | str]) -> list[tuple[int | str, int]]:
     versioned = _kind(kind)
     for row in rows:
@@ -118,10 +123,9 @@ def _check_id(found: Versioned, row: int | str) -> None:
 
 
 def _check(value: object, wanted: type) -> None:
-    # Both databases must take it: PostgreSQL's text has no NUL, and neither has half a surrogate pair.
     if type(value) is not wanted:
         raise BadRow(f"a {wanted.__name__} is wanted")
     if isinstance(value, int) and not 0 <= value <= LARGEST_ID:
         raise BadRow("a number beyond those of the database")
-    if isinstance(value, str) and ("\0" in value or any("\ud800" <= sign <= "\udfff" for sign in value)):
+    if isinstance(value, str) and not is_storable(value):
         raise BadRow("a text that no database takes")

@@ -136,3 +136,13 @@ def test_it_refuses_a_body_that_is_not_json(visitor: FlaskClient) -> None:
     answer = visitor.put("/prices/SKU-00017", data=b"{", content_type="application/json")
     assert answer.status_code == 400
     assert answer.get_json()["error"]
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+@pytest.mark.parametrize("bio", ["nul \0", "half \ud83d", "", "x" * 1001, None, 1])
+def test_a_text_that_no_database_takes_is_refused_under_any_pattern(
+    visitor_of: Callable[[str], FlaskClient], bio: object, pattern: str
+) -> None:
+    visitor = visitor_of(pattern)
+    assert visitor.put("/users/42", json={"city": "Atlantis", "bio": bio}).status_code == 400
+    assert visitor.get("/users/42").get_json()["city"] != "Atlantis"

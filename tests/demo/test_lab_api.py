@@ -97,12 +97,26 @@ def test_it_removes_its_own_keys_and_no_others(open_shop: Callable[..., Flask], 
     with valkey.client() as client:
         for key in ("api:user:1", "lab:2:api:user:1", "lab:1:", "other"):
             client.set(key, "somebody else's")
-        removed = shop.post("/lab/removal", json={}).get_json()
+        removed = shop.post("/lab/removal", json={"everything": True}).get_json()
         assert removed["removed"] >= 29
         assert removed["left"] == 0
         assert sorted(client.keys("*")) == [b"api:user:1", b"lab:1:", b"lab:2:api:user:1", b"other"]  # type: ignore[type-var]
     # What was queued is in the database.
     assert shop.get("/users/7").get_json()["version"] == version
+
+
+def test_what_the_database_has_yet_to_get_stays(
+    open_shop: Callable[..., Flask], valkey: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_shop(valkey.url, pattern="write-behind")
+    shop = app.test_client()
+    parts_of(app).flusher.close()  # nobody writes what is queued
+    version = shop.put("/users/7", json=USER).get_json()["version"]
+    for body in ({}, {"everything": True}):
+        monkeypatch.setattr("dashboard.demo.lab_api.DRAIN_SECONDS", 0.2)
+        shop.post("/lab/removal", json=body)
+        assert shop.get("/users/7").get_json()["version"] == version
+        assert shop.get("/lab/figures").get_json()["queue"]["length"] == 1
 
 
 def test_an_outage_is_played_and_ended(shop: FlaskClient) -> None:
