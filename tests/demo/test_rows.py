@@ -107,9 +107,9 @@ def test_after_a_jump_what_a_queue_still_holds_is_older(rows: Rows, shop: Shop) 
 
 
 def test_a_version_may_be_larger_than_a_usual_integer(rows: Rows, shop: Shop) -> None:
-    assert rows.apply("price", SKU, {"cents": 1}, 2**61) == "applied"
-    assert rows.jump("price", SKU, {"cents": 2}) == 2**61 + JUMP
-    assert (shop.price(SKU) or {})["version"] == 2**61 + JUMP
+    assert rows.apply("price", SKU, {"cents": 1}, 2**52) == "applied"
+    assert rows.jump("price", SKU, {"cents": 2}) == 2**52 + JUMP
+    assert (shop.price(SKU) or {})["version"] == 2**52 + JUMP
 
 
 def test_no_change_is_lost_among_threads(rows: Rows) -> None:
@@ -169,7 +169,7 @@ def test_what_no_such_row_can_have_is_refused(rows: Rows, kind: str, row: Any, v
             refused()
 
 
-@pytest.mark.parametrize("version", [0, -1, 2**63])
+@pytest.mark.parametrize("version", [0, -1, 2**53 + 1])
 def test_a_version_that_no_row_can_have_is_refused(rows: Rows, version: int) -> None:
     with pytest.raises(BadRow):
         rows.apply("price", SKU, {"cents": 1}, version)
