@@ -94,10 +94,13 @@ def test_what_was_touched_here_follows_what_others_turn(open_page: OpenPage, ben
 
 def test_a_choice_that_is_not_sent_yet_is_not_lost_by_polling(open_page: OpenPage, bench: Bench) -> None:
     page = open_page("/lab")
-    knob(page, "XFetch").check()
-    bench.now["hit_ratio"] = 0.5
-    expect(tile(page, "Hit ratio")).to_contain_text("50.0")
-    expect(knob(page, "XFetch")).to_be_checked()
+    bench.knobs["pattern"] = "read-through"
+    expect(knob(page, "Read-through")).to_be_checked()  # drawn anew, once
+    for ratio in (0.5, 0.6):
+        knob(page, "XFetch").check()
+        bench.now["hit_ratio"] = ratio
+        expect(tile(page, "Hit ratio")).to_contain_text(f"{ratio * 100:.1f}")
+        expect(knob(page, "XFetch")).to_be_checked()
 
 
 def test_a_refusal_is_an_alert_and_the_page_stays(open_page: OpenPage, bench: Bench, watch: Watch) -> None:
