@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import sqlalchemy as sa
+
 from dashboard.demo.copies import Copies
 from dashboard.demo.counters import Counters
 from dashboard.demo.database import Database
@@ -38,10 +40,10 @@ from dashboard.demo.visits import Visits
 
 @dataclass(frozen=True)
 class Plan:
-    """What a shop is to be. database: a URL, sqlite:///path or postgresql://...; cache: redis://, rediss:// or unix://;
+    """What a shop is to be. database: sqlite:///path or postgresql://..., as text or as SQLAlchemy's URL; cache: redis://, rediss:// or unix://;
     prefix: in front of all its keys; size: counts only where the database is made."""
 
-    database: str
+    database: str | sa.URL = field(repr=False)
     cache: str = field(repr=False)
     prefix: str = ""
     knobs: Knobs = field(default_factory=Knobs)

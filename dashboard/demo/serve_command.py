@@ -61,7 +61,7 @@ def serve(
         raise click.UsageError(f"set {CACHE_VARIABLE} to the cache's URL")
     if not PREFIX.fullmatch(prefix):
         raise click.UsageError("the prefix takes letters, digits and _ : . - only")
-    database = os.environ.get(DATABASE_VARIABLE) or str(sqlite_url(data / "shop.db"))
+    database = os.environ.get(DATABASE_VARIABLE) or sqlite_url(data / "shop.db")
     turned = Knobs().turned({"pattern": pattern, "prevention": prevention, "jitter": jitter, "latency_ms": latency_ms})
     # A half-made database is thrown away at the next start, so a signal may end the build anywhere.
     # At once, and not by an exception: raised within the database's own callbacks, it would be lost.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
@@ -25,7 +26,8 @@ def change_user(user_id: int) -> Response:
 
 @blueprint.put(f"/prices/{SKU}")
 def change_price(sku: str) -> Response:
-    values = {"cents": whole(json_object(), "cents", 1, 10_000_000)}
+    # When it was changed is the visitor's moment, not that of whoever writes it to the database later.
+    values = {"cents": whole(json_object(), "cents", 1, 10_000_000), "changed": int(time.time())}
     return _through_pattern("price", sku, values, parts().keys.price(sku))
 
 

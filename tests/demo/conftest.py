@@ -32,7 +32,7 @@ TINY = Size(users=30, products=40)
 
 def plan(database: Path, cache_url: str, *, prefix: str = "", **knobs: Any) -> Plan:
     """A shop over a database file. Without jitter, unless it is asked for, so that a test knows each TTL."""
-    return Plan(str(sqlite_url(database)), cache_url, prefix, Knobs().turned({"jitter": False, **knobs}), SMALL)
+    return Plan(sqlite_url(database), cache_url, prefix, Knobs().turned({"jitter": False, **knobs}), SMALL)
 
 
 def parts_of(app: Flask) -> Parts:

@@ -45,7 +45,7 @@ class Shop:
     """The demo's shop and its visitors, one request after the other."""
 
     def __init__(self, folder: Path, url: str) -> None:
-        self.app = create_demo_app(Plan(str(sqlite_url(folder / "shop.db")), url, size=SIZE))
+        self.app = create_demo_app(Plan(sqlite_url(folder / "shop.db"), url, size=SIZE))
         self._client = self.app.test_client(use_cookies=False)
         self._mix = Mix(ShopSize(SIZE.users, SIZE.products), Traffic(SIZE.users, SIZE.products), 1)
 
