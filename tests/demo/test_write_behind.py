@@ -271,8 +271,12 @@ def test_a_full_queue_of_one_row_stays_below_a_jump() -> None:
     assert MOST_QUEUED * VERSION_STEP <= JUMP // 2
 
 
-def test_the_entry_keeps_the_ttl_of_the_change(shop: Behind) -> None:
+def test_the_entry_has_the_ttl_of_the_change_and_knows_how_long_a_load_takes(shop: Behind) -> None:
     shop.change_price(SKU, 1)
+    took = shop.client.hget(shop.keys.price(SKU), "took")
+    assert float(took or 0) > 0
+    shop.change_price(SKU, 2)
+    assert shop.client.hget(shop.keys.price(SKU), "took") == took
     assert 50_000 < shop.client.pttl(shop.keys.price(SKU)) <= 60_000
 
 

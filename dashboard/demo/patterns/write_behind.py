@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import islice
@@ -89,15 +90,9 @@ class WriteBehind:
 
     def _queued(self, change: Change, ttl: float) -> int | None:
         """The version of the queued change; None where there is no such row, 0 to try again, _FULL for no room."""
-        token = new_token()
-        look = self._entries.take(change.key, token, pending=True)
-        if not look.leased:
-            # What is seen counts only as seen under the lease: whoever changes the row otherwise ends it.
-            self._entries.claim(change.key, token)
-            look = self._entries.look(change.key, pending=True)
-        seen: Document | None = None
+        token, seen, took = new_token(), None, 0.0
         try:
-            seen = overlaid(look.document if look.found else change.load(), look.pending)
+            seen, took = self._seen(change, token)
         finally:
             if seen is None:
                 self._entries.release(change.key, token)
@@ -107,9 +102,23 @@ class WriteBehind:
         changed = {**seen, **change.values, "version": version + VERSION_STEP}
         names = (self._keys.writes, self._keys.pending(change.key), change.key, self._keys.lease(change.key))
         row, values = json.dumps(change.row), json.dumps(dict(change.values), ensure_ascii=False)
-        life_ms, took_ms = round(self._reader.life(changed, ttl) * 1000), round(look.took * 1000, 3)
+        life_ms, took_ms = round(self._reader.life(changed, ttl) * 1000), round(took * 1000, 3)
         told = (version, token, VERSION_STEP, MOST_QUEUED, change.kind, row, values, encode(changed), life_ms, took_ms)
         return int(self._enqueue(names, told))
+
+    def _seen(self, change: Change, token: str) -> tuple[Document | None, float]:
+        """The row as it is with what is queued of it, seen under the lease, and the seconds that its load took.
+
+        Whoever changes the row otherwise ends the lease, and what was seen is not put back then.
+        """
+        look = self._entries.take(change.key, token, pending=True)
+        if not look.leased:
+            self._entries.claim(change.key, token)
+            look = self._entries.look(change.key, pending=True)
+        if look.found:
+            return overlaid(look.document, look.pending), look.took
+        started = time.perf_counter()
+        return overlaid(change.load(), look.pending), time.perf_counter() - started
 
     def _past_the_queue(self, change: Change) -> Changed:
         version = self._rows.jump(change.kind, change.row, change.values)
