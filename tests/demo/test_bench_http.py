@@ -98,8 +98,7 @@ def test_a_shop_that_is_away_is_said_to_be_and_turning_it_is_refused_for_now(ben
 def test_a_comparison_is_not_disturbed_and_can_be_cancelled(bench: Running) -> None:
     before = bench.shop.knobs, bench.driver.traffic
     status, said = bench.ask("POST", "/bench/comparison", {"seconds": 3600, "seed": 3, "prevention": "mutex"})
-    assert status == 200
-    wait_until(lambda: bench.state()["comparison"] is not None, "it to begin")
+    assert (status, said["comparison"]["state"], said["comparison"]["rows"]) == (200, "running", [])
     wait_until(lambda: bench.state()["comparison"]["progress"] > 0, "progress")
     assert bench.shop.knobs.prevention == "mutex"
     for method, path, body in (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -145,7 +145,9 @@ class Bench:
             self._end_scenario()
             plan = Plan(seconds, seed, self._driver.traffic, self._shops.knobs() | wanted)
             self._halted.clear()
-            self._comparing = threading.Thread(target=self._compare, args=(plan,), name="comparison", daemon=True)
+            steps = compare(self._shops, self._driver, self._recorder, plan, self._halted)
+            self._comparison = next(steps).to_plain()
+            self._comparing = threading.Thread(target=self._compare, args=(steps,), name="comparison", daemon=True)
             self._comparing.start()
 
     def cancel_comparison(self) -> None:
@@ -187,8 +189,8 @@ class Bench:
         steady.say(said)
         self._act = _Act(SCENARIOS["steady"], steady, time.time())
 
-    def _compare(self, plan: Plan) -> None:
-        for snapshot in compare(self._shops, self._driver, self._recorder, plan, self._halted):
+    def _compare(self, steps: Iterator[Snapshot]) -> None:
+        for snapshot in steps:
             self._comparison = snapshot.to_plain()
         self._keep(snapshot)
 
