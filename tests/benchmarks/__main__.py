@@ -14,7 +14,7 @@ import redis
 
 from dashboard.cache.connect import Cache
 from dashboard.cache.target import parse_target
-from tests.benchmarks import analysis, events, eviction, invalidation, keys, pages, preventions, write_behind
+from tests.benchmarks import analysis, cliff, events, eviction, invalidation, keys, pages, preventions, write_behind
 from tests.benchmarks.measure import Result, table
 from tests.servers import Server, running
 
@@ -42,6 +42,7 @@ PARTS = {
     "events": events.run,
     "preventions": preventions.run,
     "write-behind": write_behind.run,
+    "cliff": cliff.run,
 }
 
 
