@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import redis
+
 from dashboard.demo.counters import Counters
 from dashboard.demo.encoding import Document
 from dashboard.demo.entries import LEASE_SECONDS, Entries
@@ -15,6 +17,7 @@ from dashboard.demo.patterns import Change, Load
 from dashboard.demo.prevention.none import Unprevented
 from dashboard.demo.reading import Prevention, Reader
 from dashboard.demo.remote import Remote
+from tests.demo.stepping import pause
 
 KEY = "api:user:42"
 ROW = 42
@@ -64,6 +67,26 @@ class Table:
         return Change("user", row, {"city": city}, key, self.loader(row))
 
 
+class SlowTable(Table):
+    """Stands still (stepping.py) before and after it is read and changed."""
+
+    def reset(self) -> None:
+        """The row as it was at first."""
+        self.rows = Table().rows
+
+    def load(self, row: int | str = ROW) -> Document | None:
+        pause()
+        document = super().load(row)
+        pause()
+        return document
+
+    def change(self, kind: str, row: int | str, values: Mapping[str, Any]) -> int | None:
+        pause()
+        version = super().change(kind, row, values)
+        pause()
+        return version
+
+
 @dataclass
 class Cached:
     """The cache side of one process of the shop, over the cache at a URL."""
@@ -92,3 +115,15 @@ def cached(
     remote = Remote(url, clock or Clock(), counters, timeout)
     entries = Entries(remote, Keyspace(), lease_seconds)
     return Cached(remote, entries, counters, Reader(entries, counters, prevention or Unprevented()))
+
+
+def slowly(process: Cached) -> Cached:
+    """The same, standing still before every command to the cache."""
+    ask = process.remote.ask
+
+    def slow(question: Callable[[redis.Redis], Any]) -> Any:
+        pause()
+        return ask(question)
+
+    process.remote.ask = slow  # type: ignore[method-assign]
+    return process

@@ -8,15 +8,20 @@ number: the newest version whose change was acknowledged.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
-import redis
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from dashboard.demo.breaker import LONGEST_REST_SECONDS
 from dashboard.demo.patterns import Answer, Changed, Pattern
@@ -29,7 +34,7 @@ from dashboard.demo.prevention.revalidate import GRACE_SHARE, Revalidate
 from dashboard.demo.prevention.xfetch import XFetch
 from dashboard.demo.reading import Prevention
 from tests.demo.stepping import SteppedPool, Stepper, pause
-from tests.demo.table import KEY, ROW, TTL, Cached, Clock, Table, cached
+from tests.demo.table import KEY, ROW, TTL, Cached, Clock, SlowTable, cached, slowly
 from tests.servers import Server
 
 LEASE = f"lease:{{{KEY}}}"
@@ -58,20 +63,6 @@ class Reading:
     floor: int
 
 
-class SlowTable(Table):
-    """Stands still before and after it is read and changed."""
-
-    def load(self, row: int | str = ROW) -> dict[str, Any] | None:
-        pause()
-        return super().load(row)
-
-    def change(self, kind: str, row: int | str, values: Mapping[str, Any]) -> int | None:
-        pause()
-        version = super().change(kind, row, values)
-        pause()
-        return version
-
-
 class Shops(RuleBasedStateMachine):
     """Two processes of the shop over one cache; `server` is set where it is run."""
 
@@ -81,10 +72,10 @@ class Shops(RuleBasedStateMachine):
         super().__init__()
         self.client = self.server.client()
         self.client.flushall()
-        self.table = SlowTable(within=pause)
+        self.table = SlowTable()
         self.clock, self.pool = Clock(), SteppedPool()
         self.draws = 0.0
-        self.processes = [self.opened() for _ in range(2)]
+        self.processes = [slowly(cached(self.server.url, Unprevented(), clock=self.clock)) for _ in range(2)]
         self.acknowledged = 1
         self.untold: list[int] = []
         self.readers: list[Reading] = []
@@ -99,17 +90,6 @@ class Shops(RuleBasedStateMachine):
         for process in self.processes:
             process.remote.close()
         self.client.close()
-
-    def opened(self) -> Cached:
-        process = cached(self.server.url, Unprevented(), clock=self.clock)
-        ask = process.remote.ask
-
-        def slow(question: Callable[[redis.Redis], Any]) -> Any:
-            pause()
-            return ask(question)
-
-        process.remote.ask = slow  # type: ignore[method-assign]
-        return process
 
     def through(self, process: Cached) -> Pattern:
         made: dict[str, Pattern] = {
@@ -149,7 +129,7 @@ class Shops(RuleBasedStateMachine):
         self.readers.append(reading)
         self.judge(reading)
 
-    @rule(number=numbers, steps=st.integers(1, 6), away=rarely)
+    @rule(number=numbers, steps=st.integers(1, 3), away=rarely)
     @precondition(lambda self: self.readers)
     def let_a_reader_go_on(self, number: int, steps: int, away: bool) -> None:
         reading = self.readers[number % len(self.readers)]
@@ -222,11 +202,16 @@ class Shops(RuleBasedStateMachine):
     def run_out_of_patience(self) -> None:
         self.clock.now += WAIT_SECONDS
 
-    @rule(pattern=st.sampled_from(PATTERNS), prevention=st.sampled_from(PREVENTIONS), process=st.integers(0, 1))
-    def turn(self, pattern: str, prevention: str, process: int) -> None:
-        """A pattern for both, a prevention for one."""
+    @initialize(pattern=st.sampled_from(PATTERNS), preventions=st.tuples(*[st.sampled_from(PREVENTIONS)] * 2))
+    def begin(self, pattern: str, preventions: tuple[str, str]) -> None:
         self.pattern = pattern
-        self.processes[process].reader.prevention = self.made(prevention)
+        for process, prevention in zip(self.processes, preventions, strict=True):
+            process.reader.prevention = self.made(prevention)
+
+    @rule(really=rarely, pattern=st.sampled_from(PATTERNS), preventions=st.tuples(*[st.sampled_from(PREVENTIONS)] * 2))
+    def turn(self, really: bool, pattern: str, preventions: tuple[str, str]) -> None:
+        if really:
+            self.begin(pattern, preventions)
 
     def made(self, prevention: str) -> Prevention:
         mutex = Mutex(clock=self.clock, sleep=self.sleep)
