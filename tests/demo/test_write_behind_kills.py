@@ -139,7 +139,6 @@ def kill_under_load(server: Server, shop: Behind, logs: list[Path], changes: int
         server.stop()
         assert [writer.end() for writer in writers] == [0] * len(writers), writers[0].output()
     server.restart()
-    wait_until(lambda: shop.client.ping() is True, "the server to answer")
     wait_until(lambda: told(shop), "the server to be told")
 
 
