@@ -108,7 +108,7 @@ def test_what_is_in_force_is_marked(viewer: FlaskClient, bench: Bench) -> None:
     running = re.findall(r'class="scenario is-running".*?</li>', page, re.DOTALL)
     assert len(running) == 1
     assert "Cache outage" in running[0]
-    assert "It is cut off." in running[0]
+    assert re.search(r'class="small scenario-now"[^>]*>It is cut off\.<', page)
 
 
 def test_viewers_see_all_of_it_and_can_turn_nothing(viewer: FlaskClient, lab: Flask) -> None:
