@@ -41,8 +41,8 @@ def demo_group() -> None:
 @_YES
 @click.option("--port", type=_PORT, default=SHOP_PORT, show_default=True, help="Where the shop answers.")
 @click.option("--prefix", default=PREFIX, show_default=True, help="In front of all the shop's keys.")
-@click.option("--users", type=click.IntRange(1), help="How many users its database has.")
-@click.option("--products", type=click.IntRange(1), help="How many products.")
+@click.option("--users", type=click.IntRange(1), help="So many users, where its database is made.")
+@click.option("--products", type=click.IntRange(1), help="So many products, likewise.")
 def serve(*, name: str | None, yes: bool, port: int, prefix: str, users: int | None, products: int | None) -> None:
     """Start the shop on a configured cache. Its database is SQLite, or the PostgreSQL of DEMO_DATABASE_URL."""
     settings = _settings()
