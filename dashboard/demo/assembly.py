@@ -40,8 +40,8 @@ from dashboard.demo.visits import Visits
 
 @dataclass(frozen=True)
 class Plan:
-    """What a shop is to be. database: sqlite:///path or postgresql://..., as text or as SQLAlchemy's URL; cache: redis://, rediss:// or unix://;
-    prefix: in front of all its keys; size: counts only where the database is made."""
+    """What a shop is to be. database: sqlite:///path or postgresql://..., as text or as SQLAlchemy's URL; cache: redis://,
+    rediss:// or unix://; prefix: in front of all its keys; size: counts only where the database is made."""
 
     database: str | sa.URL = field(repr=False)
     cache: str = field(repr=False)
