@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from dashboard.demo.database import Database
+from dashboard.demo.database import Database, sqlite_url
 from dashboard.demo.remote import CacheTrouble
+from dashboard.demo.shop import Shop
 from tests.demo.behind import Behind, behind
 from tests.demo.behind_process import SKUS
-from tests.programs import ROOT, Running, environment, running, wait_until
-from tests.servers import Server
+from tests.programs import PATIENCE_SECONDS, ROOT, Running, environment, running, status, wait_until
+from tests.servers import HOST, Server, free_port
 from tests.servers import running as server_running
 
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
@@ -97,6 +101,45 @@ def test_acknowledged_is_stored_after_many_kills_of_the_flusher_under_load(shop:
 def stored_versions(shop: Behind) -> list[int]:
     """Of the rows that have been flushed at all."""
     return [version for version in shop.rows.versions([("price", sku) for sku in SKUS]).values() if version > 1]
+
+
+def test_acknowledged_is_stored_after_kills_of_the_whole_shop(database: Path, valkey: Server) -> None:
+    acknowledged_last: dict[str, Any] = {}
+    for number in range(2):
+        with a_shop(database, valkey) as (shop, url):
+            for cents in range(1000 * number + 1, 1000 * number + 40):
+                acknowledged_last = {"cents": cents, **call("PUT", f"{url}/prices/{SKUS[0]}", {"cents": cents})}
+                assert acknowledged_last["queued"]
+        assert shop.process.poll() == -signal.SIGKILL
+    with a_shop(database, valkey) as (_shop, url):
+        truth = call("POST", f"{url}/lab/versions", {"rows": [["price", SKUS[0]]], "drain_seconds": 60})
+        assert (truth["left"], truth["dead"]) == (0, 0)
+        assert truth["versions"][0] >= acknowledged_last["version"]
+        with closing(Database(sqlite_url(database))) as stored:
+            found = Shop(stored).price(SKUS[0])
+        assert found
+        assert found["cents"] == acknowledged_last["cents"]
+
+
+@contextmanager
+def a_shop(database: Path, cache: Server) -> Iterator[tuple[Running, str]]:
+    """The whole shop as a program, on a write-behind queue; at the end of the block all its processes are killed."""
+    port = free_port()
+    url = f"http://{HOST}:{port}"
+    command = [sys.executable, "-m", "dashboard.demo", "serve", "--data", str(database.parent), "--port", str(port)]
+    with running(
+        [*command, "--pattern", "write-behind"], environment(database.parent, DEMO_CACHE_URL=cache.url)
+    ) as shop:
+        wait_until(lambda: shop.process.poll() is not None or status(f"{url}/") == 200, "the shop")
+        yield shop, url
+
+
+def call(method: str, url: str, body: dict[str, Any]) -> dict[str, Any]:
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers, method=method)
+    with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
+        found: dict[str, Any] = json.load(answer)
+        return found
 
 
 def test_acknowledged_is_stored_after_kills_of_a_server_that_syncs_always(
