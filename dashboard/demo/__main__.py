@@ -11,6 +11,7 @@ import sys
 
 import click
 
+from dashboard.demo.compare_command import compare
 from dashboard.demo.drive_command import drive
 from dashboard.demo.serve_command import serve
 
@@ -21,6 +22,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
 
 
+main.add_command(compare)
 main.add_command(serve)
 main.add_command(drive)
 

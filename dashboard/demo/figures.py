@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def figures_of(parts: Parts) -> dict[str, Any]:
     """As JSON. `counters` are since the process began (counters.NAMES), the rest is as of now; `queue` and `cache` are
-    None where the cache does not answer. Two round trips to the cache."""
+    None where the cache does not answer. Three round trips to the cache."""
     return {
         "process": f"shop-{os.getpid()}",
         "counters": parts.counters.to_plain(),
@@ -36,13 +36,14 @@ def _queue(parts: Parts) -> dict[str, Any] | None:
 
 def _cache(parts: Parts) -> dict[str, Any] | None:
     try:
-        memory = parts.remote.ask(_memory)
+        memory, risk = parts.remote.ask(_memory), parts.queue.warning()
     except CacheTrouble:
         return None
     return {
         "maxmemory": memory.get("maxmemory", 0),
         "used": memory.get("used_memory", 0),
         "policy": memory.get("maxmemory_policy", ""),
+        "risk": risk or "",
     }
 
 

@@ -66,11 +66,12 @@ class Running:
 
 @dataclass(frozen=True)
 class Memory:
-    """The shop's cache. maxmemory: bytes, 0 where there is no limit."""
+    """The shop's cache. maxmemory: bytes, 0 where there is no limit. risk: how it may lose a write-behind queue."""
 
     maxmemory: int | None = None
     used: int | None = None
     policy: str = ""
+    risk: str = ""
 
 
 @dataclass(frozen=True)
@@ -197,7 +198,12 @@ def _memory(value: object) -> Memory | None:
     plain = mapping(value)
     if not plain:
         return None
-    return Memory(count(plain.get("maxmemory")), count(plain.get("used")), text(plain.get("policy"), LONGEST_NAME))
+    return Memory(
+        maxmemory=count(plain.get("maxmemory")),
+        used=count(plain.get("used")),
+        policy=text(plain.get("policy"), LONGEST_NAME),
+        risk=text(plain.get("risk")),
+    )
 
 
 _COUNTS = frozenset({"stale_total", "queue", "dead", "lost"})

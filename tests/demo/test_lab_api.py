@@ -185,3 +185,18 @@ def test_without_a_cache_it_tells_what_it_knows(open_shop: Callable[..., Flask])
     assert (found["queue"], found["cache"], found["copies"]["listening"]) == (None, None, False)
     assert found["breaker"] == "open"
     assert found["counters"]["bypasses"] == 1
+
+
+def test_it_says_how_its_cache_may_lose_the_queue(shop: FlaskClient, valkey: Server) -> None:
+    def risk() -> str:
+        return str(shop.get("/lab/figures").get_json()["cache"]["risk"])
+
+    assert risk().startswith("appendonly is off")
+    with valkey.client() as client:
+        client.config_set("maxmemory", "100mb")
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        try:
+            assert risk().startswith("maxmemory-policy is allkeys-lru")
+        finally:
+            client.config_set("maxmemory", "0")
+            client.config_set("maxmemory-policy", "noeviction")

@@ -93,6 +93,9 @@ def row(pattern: str, place: int, **more: Any) -> dict[str, Any]:
     }
 
 
+RISK = "maxmemory-policy is allkeys-lru: the server may evict the queue."
+
+
 class Bench:
     """What the bench knows. `answers` is put over its next bodies; `refusal` is what it says to any change."""
 
@@ -121,7 +124,7 @@ class Bench:
             "scenario": self.scenario,
             "scenarios": [dict(zip(("name", "title", "sentence"), one, strict=True)) for one in SCENARIOS],
             "choices": {"pattern": PATTERNS, "prevention": PREVENTIONS},
-            "cache": {"maxmemory": 16 * 1024 * 1024, "used": 12_400_000, "policy": "allkeys-lru"},
+            "cache": {"maxmemory": 16 * 1024 * 1024, "used": 12_400_000, "policy": "allkeys-lru", "risk": RISK},
             "now": self.now,
             "series": self.series(),
             "comparison": self.comparison,

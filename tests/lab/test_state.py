@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dashboard.lab.comparison import Interval
 from dashboard.lab.reading import LONGEST_TEXT
 from dashboard.lab.state import MOST_POINTS, SERIES, State, is_bench, parse
-from tests.lab.bench import PATTERNS, PREVENTIONS, Bench
+from tests.lab.bench import PATTERNS, PREVENTIONS, RISK, Bench
 
 NOW = 1_800_000_000.0
 JUNK = st.recursive(
@@ -39,7 +39,7 @@ def test_all_that_a_bench_tells_is_taken() -> None:
     assert state.scenario.name == "steady"
     assert len(state.scenarios) == 6
     assert state.memory
-    assert state.memory.policy == "allkeys-lru"
+    assert (state.memory.policy, state.memory.risk) == ("allkeys-lru", RISK)
     assert (state.now.hit_ratio, state.now.lost) == (0.931, None)
     assert len(state.series.at) == len(state.series.values["p99_ms"]) == 300
     assert state.comparison

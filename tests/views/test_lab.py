@@ -15,7 +15,7 @@ from dashboard.store.operators import Role
 from dashboard.views import lab_looks
 from dashboard.views.access import access_of
 from dashboard.views.lab_charts import IDS
-from tests.lab.bench import PATTERNS, Bench, serving
+from tests.lab.bench import PATTERNS, RISK, Bench, serving
 from tests.servers import HOST, free_port
 from tests.views.conftest import by_htmx, signed_in_client
 from tests.views.test_overview import text_of
@@ -51,6 +51,14 @@ def test_without_a_demo_there_is_no_lab(operator: FlaskClient) -> None:
     assert operator.get("/lab").status_code == 404
     assert 'href="/lab"' not in operator.get("/audit").text
     assert "CACHEDECK_DEMO_URL" in operator.get("/lab").text
+
+
+def test_under_write_behind_it_says_how_the_cache_may_lose_the_queue(viewer: FlaskClient, bench: Bench) -> None:
+    assert RISK not in said(viewer)
+    bench.knobs["pattern"] = "write-behind"
+    assert f"This cache may lose what is queued: {RISK}" in said(viewer)
+    bench.over["cache"] = {"maxmemory": 0, "used": 1, "policy": "noeviction", "risk": ""}
+    assert "may lose" not in said(viewer)
 
 
 def test_with_one_every_page_leads_to_it(viewer: FlaskClient) -> None:

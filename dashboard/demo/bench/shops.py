@@ -25,11 +25,12 @@ class ShopTrouble(Exception):
 
 @dataclass(frozen=True)
 class CacheSize:
-    """Bytes; `maxmemory` 0 is no limit."""
+    """Bytes; `maxmemory` 0 is no limit. `risk`: how the server may lose a write-behind queue, a sentence or nothing."""
 
     maxmemory: int
     used: int
     policy: str
+    risk: str = ""
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def _standing(said: Mapping[str, Any]) -> Standing:
 
 def _cache(said: Mapping[str, Any]) -> CacheSize:
     maxmemory, used = int(_number(said.get("maxmemory"))), int(_number(said.get("used")))
-    return CacheSize(maxmemory, used, str(said.get("policy", "")))
+    return CacheSize(maxmemory, used, str(said.get("policy", "")), str(said.get("risk", "")))
 
 
 def _mapping(found: object) -> Mapping[str, Any]:
