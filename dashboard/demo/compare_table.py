@@ -14,6 +14,7 @@ COLUMNS = (
     "queries/s",
     "duplicate loads",
     "stale reads",
+    "bypasses",
     "lag, s",
     "lost",
     "errors",
@@ -21,8 +22,8 @@ COLUMNS = (
 LEGEND = """\
 In brackets: 95 % intervals, by a bootstrap over blocks of one second.
 duplicate loads: of what somebody else was loading at that moment. stale reads: began after a change was acknowledged
-and showed the row before it. lag: the longest that a change waited for the database. lost: acknowledged, and not in
-the database afterwards."""
+and showed the row before it. bypasses: answered by the database, as the cache did not answer in time. lag: the longest
+that a change waited for the database. lost: acknowledged, and not in the database afterwards."""
 
 
 def table(snapshot: Snapshot) -> str:
@@ -51,6 +52,7 @@ def _cells(row: Result) -> tuple[str, ...]:
         _interval(figures["queries"]),
         f"{row.duplicate_total:,}",
         f"{row.stale_reads:,} of {row.reads_judged:,}",
+        f"{row.bypasses:,}",
         f"{row.lag_s:.1f}",
         "not known" if row.lost is None else f"{row.lost:,}",
         f"{row.errors:,}",

@@ -47,7 +47,8 @@ class Plan:
 @dataclass(frozen=True)
 class Result:
     """Of one pattern. `queries` and `duplicates` a second; `lag_s` the longest; `lost` None where the queue was not
-    written in time, so that nobody knows."""
+    written in time, so that nobody knows. `bypasses` are reads past the cache, as it did not answer in time: of rows
+    whose changes are still in its queue they are stale."""
 
     pattern: str
     prevention: str
@@ -56,6 +57,7 @@ class Result:
     duplicate_total: int
     stale_reads: int
     reads_judged: int
+    bypasses: int
     lag_s: float
     lost: int | None
     errors: int
@@ -178,6 +180,7 @@ def result(plan: Plan, pattern: str, blocks: Sequence[Block], lost: int | None) 
         duplicate_total=round(sum(block.grew("duplicate_loads") for block in blocks)),
         stale_reads=tally.stale,
         reads_judged=tally.judged,
+        bypasses=tally.sources["bypass"],
         lag_s=max((block.lag_seconds for block in blocks), default=0.0),
         lost=lost,
         errors=tally.errors,
