@@ -27,6 +27,7 @@ NAMES = (
     "relayed",  # events of the database that the cache was told of
     "flushed",  # queued changes that the database has got (write-behind)
     "coalesced",  # queued changes that a later one of the same row made needless
+    "past_the_queue",  # changes that went to the database at once, as the queue did not take them (write-behind)
     "dead",  # queued changes that the database refused
     "breaker_opened",  # times that the cache was given up for a while
 )
