@@ -106,7 +106,7 @@ def test_its_lab_shows_the_traffic_of_its_demo(up: Up) -> None:
         with browser.open(f"{up.url}/lab/figures", timeout=120) as answer:
             return str(answer.read().decode())
 
-    wait_until(lambda: "database queries/s" in figures(), "figures of the traffic")
+    wait_until(lambda: "queries/s." in figures(), "figures of the traffic")
     assert "Cache-aside" in figures()
 
 

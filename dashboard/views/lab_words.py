@@ -56,40 +56,42 @@ def label(name: str) -> str:
 
 
 def answer(state: State) -> str:
-    """The sentence on top of the screen: what deserves a look first, then how things stand."""
+    """The sentence on top of the screen: what deserves a look first, then how things stand.
+
+    It is drawn anew every two seconds, so it is short enough for one line whatever the figures are.
+    """
     if state.shop != "up":
         return "The shop does not answer its visitors."
     now = state.now
     if now.requests is None:
         return "Nothing was measured yet."
-    trouble = _trouble(now, state.knobs)
+    trouble = _trouble(now)
     figures = (
         f"{percent(now.hit_ratio)} hits" if now.hit_ratio is not None else "",
         f"p99 {count(now.p99_ms)}{THIN}ms" if now.p99_ms is not None else "",
-        f"{count(now.queries)} database queries/s" if now.queries is not None else "",
+        f"{count(now.queries)} queries/s" if now.queries is not None else "",
     )
-    set_to = f"{label(state.knobs.pattern)}, {_prevented(state.knobs)}"
+    set_to = f"{label(state.knobs.pattern)}{_prevented(state.knobs)}"
     stands = ", ".join(one for one in figures if one)
     return f"{trouble} {set_to}: {stands}." if stands else f"{trouble} {set_to}."
 
 
-def _trouble(now: Figures, knobs: Knobs) -> str:
+def _trouble(now: Figures) -> str:
     if seen(now.errors):
         return f"Requests fail: {a_second(now.errors)}."
     if seen(now.stale_reads):
         return f"Reads are stale: {a_second(now.stale_reads)}."
     if many_duplicates(now):
-        why = ", as nothing prevents it" if knobs.prevention == "none" else ""
-        return f"Keys are loaded by several at once, {a_second(now.duplicates)} too many{why}."
+        return f"Stampedes: {count(now.duplicates or 0)} loads/s too many."
     if now.lost:
-        return f"Acknowledged changes were lost, {count(now.lost)} so far."
-    return "No request fails, and no read is stale."
+        return f"Acknowledged changes were lost: {count(now.lost)}."
+    return "Nothing fails, nothing is stale."
 
 
 def _prevented(knobs: Knobs) -> str:
     if knobs.prevention == "none":
-        return "stampedes not prevented"
-    return f"with {label(knobs.prevention)}" if knobs.prevention else "with what is chosen"
+        return ", no prevention"
+    return f" with {label(knobs.prevention)}" if knobs.prevention else ""
 
 
 def many_duplicates(now: Figures) -> bool:

@@ -47,7 +47,7 @@ def test_the_real_demo_is_turned_and_compared(lab: str, open_page: OpenPage, wat
     page.get_by_role("radio", name=re.compile("^Mutex")).check()
     page.get_by_role("button", name="Apply").click()
     expect(page.locator("#results")).to_contain_text("Turned: pattern Write-behind, prevention Mutex.")
-    expect(page.locator("#answer")).to_contain_text("Write-behind, with Mutex")
+    expect(page.locator("#answer")).to_contain_text("Write-behind with Mutex")
     start(page, "Deploy flushes the cache")
     expect(page.locator(".scenario.is-running")).to_contain_text("Deploy flushes the cache")
     page.locator(".scenario.is-running").get_by_role("button", name="End").click()
