@@ -44,16 +44,17 @@ class Traffic:
         names = [field.name for field in fields(self)]
         if unknown := sorted(set(wanted) - set(names)):
             raise BadTraffic(f"the traffic has no {unknown[0]}: it has {', '.join(sorted(names))}")
-        return replace(self, **{name: _checked(name, value, size) for name, value in wanted.items()})
+        turned: dict[str, Any] = {name: _checked(name, value, size) for name, value in wanted.items()}
+        return replace(self, **turned)
 
     def to_plain(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def _checked(name: str, value: object, size: ShopSize) -> float | int:
+def _checked(name: str, value: object, size: ShopSize) -> float:
     low, high = {
-        "users": (1, size.users),
-        "products": (1, size.products),
+        "users": (1.0, size.users),
+        "products": (1.0, size.products),
         "rate": (0.1, FASTEST),
         "skew": (0.0, 3.0),
         "write_share": (0.0, 1.0),
@@ -62,6 +63,7 @@ def _checked(name: str, value: object, size: ShopSize) -> float | int:
     }[name]
     whole = name in ("users", "products")
     is_number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-    if not is_number or not low <= value <= high:  # type: ignore[operator]
+    # NaN is within no bounds.
+    if not isinstance(value, int | float) or not is_number or not low <= value <= high:
         raise BadTraffic(f"{name} must be a {'whole ' if whole else ''}number from {low:g} to {high:.10g}")
-    return int(value) if whole else float(value)  # type: ignore[call-overload, no-any-return]
+    return value if whole else float(value)
