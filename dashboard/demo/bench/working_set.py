@@ -12,6 +12,7 @@ from dashboard.demo.ttl import TTL_SECONDS
 FACTOR = 3.0
 SKEW = 0.6  # asked for more evenly than usual: a larger share of the rows is asked for again before its TTL ends
 SAMPLE_ROWS = 150  # of users and of products, by which an entry is measured
+QUIET_SECONDS = 2.0
 FULL = 0.95  # of maxmemory
 # Shares of the reads, see mix.READS: profile, posts, product, price.
 ASKED = {"profile": 0.28, "posts": 0.20, "product": 0.25, "price": 0.10}
@@ -80,11 +81,16 @@ def play_working_set(stage: Stage) -> None:
 
 
 def _entry_bytes(stage: Stage) -> float:
-    """What an entry takes, on average, by what the cache's memory grows."""
-    stage.remove()
-    before = stage.cache()
-    entries = stage.warm(min(SAMPLE_ROWS, stage.driver.size.users), min(SAMPLE_ROWS, stage.driver.size.products))
-    after = stage.cache()
+    """What an entry takes, on average, by what the cache's memory grows. The visitors wait for so long."""
+    stage.driver.pause()
+    try:
+        stage.driver.is_quiet(QUIET_SECONDS)
+        stage.remove()
+        before = stage.cache()
+        entries = stage.warm(min(SAMPLE_ROWS, stage.driver.size.users), min(SAMPLE_ROWS, stage.driver.size.products))
+        after = stage.cache()
+    finally:
+        stage.driver.resume()
     grown = after.used - before.used if before and after else 0
     # Others' keys may be evicted meanwhile, and then the memory says nothing.
     return max(grown / entries, 200.0) if entries else 200.0
