@@ -94,8 +94,8 @@ def test_what_was_touched_here_follows_what_others_turn(open_page: OpenPage, ben
 
 def test_a_choice_that_is_not_sent_yet_is_not_lost_by_polling(open_page: OpenPage, bench: Bench) -> None:
     page = open_page("/lab")
-    bench.knobs["pattern"] = "read-through"
-    expect(knob(page, "Read-through")).to_be_checked()  # drawn anew, once
+    bench.knobs["latency_ms"] = 33.0
+    expect(page.get_by_label("Extra query time")).to_have_value("33")  # drawn anew, once
     for ratio in (0.5, 0.6):
         knob(page, "XFetch").check()
         bench.now["hit_ratio"] = ratio

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -146,6 +147,17 @@ def test_a_poll_brings_forms_anew_when_somebody_has_turned_something(viewer: Fla
     answer = viewer.get(f"/lab/figures?drawn={drawn.group(1)}", headers=by_htmx(viewer))
     assert re.search(r'#lab-knobs.*value="read-through" checked', answer.text, re.DOTALL)
     assert "HX-Refresh" not in answer.headers
+
+
+def test_a_clock_that_is_wrong_has_forms_drawn_no_more_often(viewer: FlaskClient, bench: Bench) -> None:
+    ahead = 3600.25
+    for number in range(3):
+        now = time.time() + ahead + number / 7
+        bench.over = {"at": now, "scenario": {"name": "outage", "since": 1.8e9, "ends": 1.9e9}}
+        drawn = re.search(r'name="drawn" value="(\w+)"', viewer.get("/lab").text)
+        assert drawn
+        answer = viewer.get(f"/lab/figures?drawn={drawn.group(1)}", headers=by_htmx(viewer)).text
+        assert "#lab-knobs" not in answer
 
 
 def test_what_it_draws_by_itself_is_no_sign_of_life(lab: Flask) -> None:
