@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 from dashboard.demo.entries import Entries
 from dashboard.demo.patterns import Answer, Change, Changed, Load, Rows
+from dashboard.demo.patterns.telling import changed_and_forgotten, forgotten
 from dashboard.demo.reading import Reader
-from dashboard.demo.remote import CacheTrouble
 
 
 class CacheAside:
@@ -28,14 +28,7 @@ class CacheAside:
         return self._reader.get(key, load, ttl)
 
     def update(self, change: Change, ttl: float) -> Changed:  # noqa: ARG002 - nothing is put into the cache
-        version = self._rows.change(change.kind, change.row, change.values)
-        if version is None:
-            return Changed(None)
-        return Changed(version, told=self.forget([change.key]))
+        return changed_and_forgotten(self._rows, self._entries, change)
 
     def forget(self, keys: Sequence[str]) -> bool:
-        try:
-            self._entries.forget(keys)
-        except CacheTrouble:
-            return False
-        return True
+        return forgotten(self._entries, keys)

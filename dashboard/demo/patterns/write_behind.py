@@ -30,6 +30,7 @@ from dashboard.demo.encoding import Document, encode
 from dashboard.demo.entries import Entries, new_token
 from dashboard.demo.keyspace import Keyspace
 from dashboard.demo.patterns import Answer, Change, Changed, Load
+from dashboard.demo.patterns.telling import forgotten
 from dashboard.demo.reading import Reader, overlaid
 from dashboard.demo.remote import CacheTrouble, Remote
 from dashboard.demo.rows import JUMP, Rows
@@ -82,11 +83,7 @@ class WriteBehind:
         return self._past_the_queue(change)
 
     def forget(self, keys: Sequence[str]) -> bool:
-        try:
-            self._entries.forget(keys)
-        except CacheTrouble:
-            return False
-        return True
+        return forgotten(self._entries, keys)
 
     def _queued(self, change: Change, ttl: float) -> int | None:
         """The version of the queued change; None where there is no such row, 0 to try again, _FULL for no room."""

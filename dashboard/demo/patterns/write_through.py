@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 from dashboard.demo.entries import Entries, new_token
 from dashboard.demo.patterns import Answer, Change, Changed, Load, Rows
+from dashboard.demo.patterns.telling import forgotten, outdated
 from dashboard.demo.reading import Reader
 from dashboard.demo.remote import CacheTrouble
 
@@ -39,15 +40,13 @@ class WriteThrough:
         try:
             told = self._put(change, ttl)
         finally:  # also where the load has failed: the row has changed all the same
-            told = told or self._outdated(change.key, version)
+            told = told or outdated(
+                self._entries, change.key, version
+            )  # unless a later writer has put a newer one there
         return Changed(version, told=told)
 
     def forget(self, keys: Sequence[str]) -> bool:
-        try:
-            self._entries.forget(keys)
-        except CacheTrouble:
-            return False
-        return True
+        return forgotten(self._entries, keys)
 
     def _put(self, change: Change, ttl: float) -> bool:
         """Put the document as it is now; False where the cache did not take it."""
@@ -63,11 +62,3 @@ class WriteThrough:
             return self._entries.fill(change.key, token, document, self._reader.life(document, ttl), took)
         except CacheTrouble:
             return False
-
-    def _outdated(self, key: str, version: int) -> bool:
-        """Have the entry forgotten, unless a later writer has put a newer one there already."""
-        try:
-            self._entries.outdate([(key, version)])
-        except CacheTrouble:
-            return False
-        return True
