@@ -29,7 +29,8 @@ class Interval:
 
 @dataclass(frozen=True)
 class Row:
-    """What one pattern did. Rates are per second; stale_reads of reads_judged; lag_s is the longest that was seen."""
+    """What one pattern did. Rates are per second; stale_reads of reads_judged; bypasses: reads that the database
+    answered, as the cache did not in time; lag_s is the longest that was seen."""
 
     pattern: str
     prevention: str
@@ -42,6 +43,7 @@ class Row:
     duplicate_total: int | None
     stale_reads: int | None
     reads_judged: int | None
+    bypasses: int | None
     lag_s: float | None
     lost: int | None
     errors: int | None
@@ -98,6 +100,7 @@ def _row(plain: Plain) -> Row:
         duplicate_total=count(plain.get("duplicate_total")),
         stale_reads=count(plain.get("stale_reads")),
         reads_judged=count(plain.get("reads_judged")),
+        bypasses=count(plain.get("bypasses")),
         lag_s=amount(plain.get("lag_s")),
         lost=count(plain.get("lost")),
         errors=count(plain.get("errors")),

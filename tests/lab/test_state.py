@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dashboard.lab.comparison import Interval
@@ -22,6 +22,8 @@ JUNK = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=12,
 )
+
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a machine may be busy
 
 
 def told(**over: Any) -> State:
@@ -57,6 +59,7 @@ def test_what_is_no_bench_becomes_a_state_without_figures(body: object) -> None:
     assert state.series.at == ()
 
 
+@patient
 @given(st.dictionaries(st.sampled_from(sorted(Bench().body())), JUNK))
 def test_no_answer_raises_and_each_stays_within_bounds(over: dict[str, Any]) -> None:
     state = parse(Bench().body() | over, NOW)
@@ -65,6 +68,7 @@ def test_no_answer_raises_and_each_stays_within_bounds(over: dict[str, Any]) -> 
     assert json.dumps(asdict(state), allow_nan=False)
 
 
+@patient
 @given(st.fixed_dictionaries({"at": JUNK | st.lists(JUNK, max_size=9), "p50_ms": st.lists(JUNK, max_size=9)}))
 def test_no_series_raises(series: dict[str, Any]) -> None:
     found = parse({"series": series}, NOW).series
@@ -72,6 +76,7 @@ def test_no_series_raises(series: dict[str, Any]) -> None:
     assert all(len(values) == len(found.at) for values in found.values.values())
 
 
+@patient
 @given(st.fixed_dictionaries({"state": st.just("running"), "rows": st.lists(st.fixed_dictionaries(
     {"pattern": st.just("x"), "p99_ms": JUNK | st.fixed_dictionaries({"value": JUNK, "low": JUNK, "high": JUNK})}
 ))}))  # fmt: skip

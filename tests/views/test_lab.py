@@ -207,7 +207,8 @@ def test_a_comparison_is_a_table_with_intervals_and_a_chart_of_each_figure(viewe
     for pattern in ("Cache-aside", "Read-through", "Write-through", "Write-behind"):
         assert re.search(rf"{pattern} (8 99\d|9 000)", text)
     assert "90 % 89 to 91 %" in text
-    assert "3 of 8 500" in text
+    assert "3 of 8 500 0 0 s" in text
+    assert "0 of 8 500 36 600 ms" in text
     assert "Database queries Write-behind is lowest." in text
     assert "Latency, p50 None is certainly ahead." in text
     assert "Hit ratio Write-behind is highest, not certainly before Write-through." in text
