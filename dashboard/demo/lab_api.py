@@ -95,8 +95,15 @@ def versions() -> Response:
         found = parts().rows.versions(rows)
     except BadRow as error:
         raise BadRequest(str(error)) from None
-    dead = parts().queue.figures().dead
-    return jsonify(versions=[found.get(row) for row in rows], left=left, dead=dead)
+    return jsonify(versions=[found.get(row) for row in rows], left=left, dead=_dead())
+
+
+def _dead() -> int | None:
+    """Dead letters; None where the cache that has them does not answer."""
+    try:
+        return parts().queue.figures().dead
+    except CacheTrouble:
+        return None
 
 
 def _rows(asked: object) -> list[tuple[str, int | str]]:

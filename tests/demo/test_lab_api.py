@@ -126,6 +126,8 @@ def test_an_outage_is_played_and_ended(shop: FlaskClient) -> None:
     assert (answer.status_code, answer.headers["X-Cache"]) == (200, "bypass")
     assert shop.get("/lab/figures").get_json()["cache"] is None
     assert shop.post("/lab/removal", json={}).status_code == 503
+    told = shop.post("/lab/versions", json={"rows": [["user", 42]], "drain_seconds": 0}).get_json()
+    assert (told["versions"], told["dead"]) == ([1], None)
     shop.post("/lab/outage", json={"seconds": 0})
     wait_until(lambda: shop.get("/users/42").headers["X-Cache"] == "hit", "the breaker closes")
 
