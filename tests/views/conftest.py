@@ -23,7 +23,9 @@ from dashboard.settings import Settings
 from dashboard.store import operators, passwords
 from dashboard.store.engine import Store, open_store
 from dashboard.store.operators import Role
+from dashboard.views import lab_looks
 from dashboard.views.deck import Deck
+from tests.lab.bench import Bench, serving
 from tests.servers import Server
 
 PASSWORD = "correct horse battery"
@@ -150,3 +152,19 @@ def post(client: FlaskClient, path: str, data: dict[str, Any] | None = None, **o
 def by_htmx(client: FlaskClient, **headers: str) -> dict[str, str]:
     """The headers that htmx sends with a request of its own."""
     return {"HX-Request": "true", "HX-Source": "div", "X-CSRFToken": token(client), **headers}
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """A bench of the demo that answers what a test sets, and notes what it is asked."""
+    return Bench()
+
+
+@pytest.fixture
+def lab(
+    bench: Bench, settings: Settings, make_app: Callable[[Settings], Flask], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Flask]:
+    """The application with a demo whose every answer is shown, and not one of a second ago."""
+    monkeypatch.setattr(lab_looks, "FRESH_SECONDS", 0.0)
+    with serving(bench) as url:
+        yield make_app(settings.model_copy(update={"demo_url": url}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from flask import Flask
@@ -22,19 +22,6 @@ from tests.views.conftest import by_htmx, signed_in_client
 from tests.views.test_overview import text_of
 
 MakeApp = Callable[[Settings], Flask]
-
-
-@pytest.fixture
-def bench() -> Bench:
-    return Bench()
-
-
-@pytest.fixture
-def lab(bench: Bench, settings: Settings, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
-    """The application with a demo whose every answer is shown, and not one of a second ago."""
-    monkeypatch.setattr(lab_looks, "FRESH_SECONDS", 0.0)
-    with serving(bench) as url:
-        yield make_app(settings.model_copy(update={"demo_url": url}))
 
 
 @pytest.fixture

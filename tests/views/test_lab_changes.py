@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,8 +16,7 @@ from dashboard.settings import Settings
 from dashboard.store import audit
 from dashboard.store.audit import Entry, Filters
 from dashboard.store.operators import Role
-from dashboard.views import lab_looks
-from tests.lab.bench import Bench, serving
+from tests.lab.bench import Bench
 from tests.servers import HOST, free_port
 from tests.views.conftest import by_htmx, deck_of, post, signed_in_client, token
 
@@ -29,18 +28,6 @@ CHANGES: dict[str, dict[str, str]] = {
     "/lab/comparisons": {"seconds": "30", "seed": "7", "prevention": ""},
     "/lab/comparisons/cancellation": {},
 }
-
-
-@pytest.fixture
-def bench() -> Bench:
-    return Bench()
-
-
-@pytest.fixture
-def lab(bench: Bench, settings: Settings, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
-    monkeypatch.setattr(lab_looks, "FRESH_SECONDS", 0.0)
-    with serving(bench) as url:
-        yield make_app(settings.model_copy(update={"demo_url": url}))
 
 
 @pytest.fixture
