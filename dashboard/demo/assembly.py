@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
-from dashboard.demo.copies import Copies
+from dashboard.demo.caching.copies import Copies
+from dashboard.demo.caching.entries import Entries
+from dashboard.demo.caching.invalidations import Invalidations
+from dashboard.demo.caching.queue import Queue
+from dashboard.demo.caching.reading import Prevention, Reader
+from dashboard.demo.caching.remote import Remote
+from dashboard.demo.caching.ttl import JITTER, Lifetimes
 from dashboard.demo.counters import Counters
-from dashboard.demo.database import Database
-from dashboard.demo.entries import Entries
 from dashboard.demo.flusher import Flusher
-from dashboard.demo.invalidations import Invalidations
 from dashboard.demo.keyspace import Keyspace
 from dashboard.demo.knobs import Knobs
-from dashboard.demo.making import Size
 from dashboard.demo.parts import Parts
 from dashboard.demo.patterns import Pattern
 from dashboard.demo.patterns.cache_aside import CacheAside
@@ -26,15 +28,13 @@ from dashboard.demo.prevention.mutex import Mutex
 from dashboard.demo.prevention.none import Unprevented
 from dashboard.demo.prevention.revalidate import Revalidate
 from dashboard.demo.prevention.xfetch import XFetch
-from dashboard.demo.queue import Queue
-from dashboard.demo.reading import Prevention, Reader
 from dashboard.demo.relay import Relay
-from dashboard.demo.remote import Remote
-from dashboard.demo.rows import Rows
-from dashboard.demo.shop import Shop
 from dashboard.demo.sources import Sources
+from dashboard.demo.sql.database import Database
+from dashboard.demo.sql.making import Size
+from dashboard.demo.sql.rows import Rows
+from dashboard.demo.sql.shop import Shop
 from dashboard.demo.switchboard import Switchboard
-from dashboard.demo.ttl import JITTER, Lifetimes
 from dashboard.demo.visits import Visits
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from flask import request
 from werkzeug.exceptions import BadRequest
 
-from dashboard.demo.rows import is_storable
+from dashboard.demo.sql.rows import is_storable
 
 LARGEST_ID = 2_147_483_647  # SQLite's and the URLs' own limit: a larger one is nobody's
 

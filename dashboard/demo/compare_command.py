@@ -18,13 +18,13 @@ from dashboard.demo.bench.comparison import Plan, Snapshot
 from dashboard.demo.bench.processes import Own, own_prefix, own_shop, remove_own_keys
 from dashboard.demo.bench.recorder import Recorder
 from dashboard.demo.bench.shops import Shops, ShopTrouble
+from dashboard.demo.caching.remote import BadCacheUrl, Remote
 from dashboard.demo.compare_table import table
 from dashboard.demo.knobs import MOST_LATENCY_MS, PREVENTIONS, TTL_SCALES, Knobs
-from dashboard.demo.line import Address
-from dashboard.demo.open_loop import Driver
-from dashboard.demo.remote import BadCacheUrl, Remote
 from dashboard.demo.signals import on_signals
-from dashboard.demo.traffic import FASTEST, ShopSize, Traffic
+from dashboard.demo.visitors.line import Address
+from dashboard.demo.visitors.open_loop import Driver
+from dashboard.demo.visitors.traffic import FASTEST, ShopSize, Traffic
 
 CACHE_VARIABLE = "DEMO_CACHE_URL"
 SIZE = ShopSize(users=5000, products=1000)

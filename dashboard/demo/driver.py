@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dashboard.demo.line import Address, address
-from dashboard.demo.open_loop import Driver, wait_for_shop
-from dashboard.demo.tally import Tally
-from dashboard.demo.traffic import Traffic
+from dashboard.demo.visitors.line import Address, address
+from dashboard.demo.visitors.open_loop import Driver, wait_for_shop
+from dashboard.demo.visitors.tally import Tally
+from dashboard.demo.visitors.traffic import Traffic
 
 REPORT_SECONDS = 10.0
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 
-from dashboard.demo.remote import CacheTrouble
+from dashboard.demo.caching.remote import CacheTrouble
 
 if TYPE_CHECKING:
     from dashboard.demo.parts import Parts

@@ -19,11 +19,11 @@ from typing import TypeVar
 
 import sqlalchemy.exc as sa
 
+from dashboard.demo.caching.queue import CLAIM_AFTER_SECONDS, Queue, QueuedChange, Unreadable
+from dashboard.demo.caching.remote import CacheTrouble, Refused, Remote
 from dashboard.demo.counters import Counters
 from dashboard.demo.keyspace import Keyspace
-from dashboard.demo.queue import CLAIM_AFTER_SECONDS, Queue, QueuedChange, Unreadable
-from dashboard.demo.remote import CacheTrouble, Refused, Remote
-from dashboard.demo.rows import JUMP, Applied, BadRow, Rows
+from dashboard.demo.sql.rows import JUMP, Applied, BadRow, Rows
 
 FLUSH_SECONDS = 0.5
 LONGEST_REST_SECONDS = 8.0  # while cache or database is away

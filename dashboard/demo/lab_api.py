@@ -11,12 +11,12 @@ from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import BadRequest, Conflict, Forbidden, ServiceUnavailable
 
 from dashboard.demo.bodies import json_object, seconds
+from dashboard.demo.caching.remote import CacheTrouble
 from dashboard.demo.figures import figures_of
 from dashboard.demo.knobs import BadKnob
 from dashboard.demo.parts import parts
-from dashboard.demo.remote import CacheTrouble
 from dashboard.demo.removal import remove_keys, remove_queue
-from dashboard.demo.rows import BadRow
+from dashboard.demo.sql.rows import BadRow
 from dashboard.demo.switchboard import DRAIN_SECONDS, StillQueued
 
 MOST_ROWS = 1000

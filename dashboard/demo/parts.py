@@ -6,18 +6,18 @@ from dataclasses import dataclass
 
 from flask import current_app
 
-from dashboard.demo.copies import Copies
+from dashboard.demo.caching.copies import Copies
+from dashboard.demo.caching.invalidations import Invalidations
+from dashboard.demo.caching.queue import Queue
+from dashboard.demo.caching.remote import Remote
 from dashboard.demo.counters import Counters
-from dashboard.demo.database import Database
 from dashboard.demo.flusher import Flusher
-from dashboard.demo.invalidations import Invalidations
 from dashboard.demo.keyspace import Keyspace
-from dashboard.demo.queue import Queue
 from dashboard.demo.relay import Relay
-from dashboard.demo.remote import Remote
-from dashboard.demo.rows import Rows
-from dashboard.demo.shop import Shop
 from dashboard.demo.sources import Sources
+from dashboard.demo.sql.database import Database
+from dashboard.demo.sql.rows import Rows
+from dashboard.demo.sql.shop import Shop
 from dashboard.demo.switchboard import Switchboard
 from dashboard.demo.visits import Visits
 

@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 
-from dashboard.demo.database import Database
-from dashboard.demo.feeds import Feed, the_feed
+from dashboard.demo.caching.remote import CacheTrouble, Unavailable
 from dashboard.demo.keyspace import Keyspace
-from dashboard.demo.outbox import changes
-from dashboard.demo.remote import CacheTrouble, Unavailable
+from dashboard.demo.sql.database import Database
+from dashboard.demo.sql.feeds import Feed, the_feed
+from dashboard.demo.sql.outbox import changes
 
 AT_ONCE = 500  # notes
 SHORTEST_WAIT = 0.05  # seconds after something was told; each further wait is twice as long, up to the feed's longest

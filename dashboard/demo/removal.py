@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 
 import redis
 
+from dashboard.demo.caching.lua import lua
+from dashboard.demo.caching.remote import Remote
 from dashboard.demo.keyspace import Keyspace
-from dashboard.demo.remote import Remote
 
 FAMILIES = ("api:", "lease:", "sess:", "cart:", "rate:", "online:", "shop:bestsellers", "shop:searches", "shop:orders")
 QUEUED = ("shop:writes", "shop:pending:")
 BATCH = 500
-
-_REMOVE_EMPTY = Path(__file__).with_name("lua").joinpath("remove_empty.lua").read_text(encoding="utf-8")
 
 
 def remove_keys(remote: Remote, keys: Keyspace, *, with_queue: bool = False) -> int:
@@ -31,7 +29,7 @@ def remove_keys(remote: Remote, keys: Keyspace, *, with_queue: bool = False) -> 
 def remove_queue(remote: Remote, keys: Keyspace) -> bool:
     """Remove write-behind's queue, if it is empty, and its dead letters: for a shop that is about to end. False where
     something still waits in it. Raises CacheTrouble."""
-    return bool(remote.script(_REMOVE_EMPTY)([keys.writes, keys.dead_writes], []))
+    return bool(remote.script(lua("remove_empty"))([keys.writes, keys.dead_writes], []))
 
 
 def _remove(remote: Remote, pattern: str) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from dashboard.demo.knobs import PATTERNS, PREVENTIONS, Knobs
-from dashboard.demo.making import Size
+from dashboard.demo.sql.making import Size
 
 HOST = "127.0.0.1"
 PORT = 8001
@@ -50,11 +50,11 @@ def serve(
     The database is SQLite in --data, or the PostgreSQL whose URL is in DEMO_DATABASE_URL.
     """
     from dashboard.demo.assembly import Plan  # noqa: PLC0415 - what serves the shop, its visitors do not load
-    from dashboard.demo.build import BadDatabase  # noqa: PLC0415
-    from dashboard.demo.database import sqlite_url  # noqa: PLC0415
-    from dashboard.demo.remote import BadCacheUrl  # noqa: PLC0415
+    from dashboard.demo.caching.remote import BadCacheUrl  # noqa: PLC0415
     from dashboard.demo.server import answer  # noqa: PLC0415
     from dashboard.demo.signals import on_signals  # noqa: PLC0415
+    from dashboard.demo.sql.build import BadDatabase  # noqa: PLC0415
+    from dashboard.demo.sql.database import sqlite_url  # noqa: PLC0415
 
     cache = os.environ.get(CACHE_VARIABLE)
     if not cache:

@@ -11,8 +11,8 @@ from gunicorn.app.base import BaseApplication
 
 from dashboard.demo.app import create_demo_app
 from dashboard.demo.assembly import Plan
-from dashboard.demo.database import Database
-from dashboard.demo.remote import Remote
+from dashboard.demo.caching.remote import Remote
+from dashboard.demo.sql.database import Database
 
 THREADS = 24  # with 8, a stampede would be over before it could be seen: the others would wait outside
 log = logging.getLogger("dashboard.demo")

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from functools import partial
 from urllib.parse import parse_qs
 
+from dashboard.demo.caching.ttl import Lifetimes
 from dashboard.demo.encoding import Document
 from dashboard.demo.keyspace import Keyspace
 from dashboard.demo.patterns import Load
-from dashboard.demo.shop import Shop
-from dashboard.demo.ttl import Lifetimes
+from dashboard.demo.sql.shop import Shop
 
 
 class Sources:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from redis.client import Pipeline
 
+from dashboard.demo.caching.remote import CacheTrouble, Remote
+from dashboard.demo.caching.ttl import Lifetimes
 from dashboard.demo.keyspace import Keyspace
-from dashboard.demo.remote import CacheTrouble, Remote
-from dashboard.demo.ttl import Lifetimes
 
 REQUESTS_A_MINUTE = 1200  # by one session; more is refused
 BESTSELLERS_KEPT = 200

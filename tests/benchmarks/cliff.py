@@ -22,9 +22,9 @@ from dashboard.demo.bench.recorder import Recorder
 from dashboard.demo.bench.scenarios import EXPIRY_SCALE, SCENARIOS
 from dashboard.demo.bench.shops import Shops
 from dashboard.demo.bench.stage import Stage
-from dashboard.demo.open_loop import Driver
-from dashboard.demo.traffic import ShopSize, Traffic
-from dashboard.demo.ttl import TTL_SECONDS
+from dashboard.demo.caching.ttl import TTL_SECONDS
+from dashboard.demo.visitors.open_loop import Driver
+from dashboard.demo.visitors.traffic import ShopSize, Traffic
 from tests.benchmarks.measure import Result
 from tests.servers import Server, running
 

@@ -13,19 +13,19 @@ from pathlib import Path
 
 import redis
 
+from dashboard.demo.caching.entries import Entries
+from dashboard.demo.caching.reading import Prevention, Reader
+from dashboard.demo.caching.remote import Remote
 from dashboard.demo.counters import Counters
-from dashboard.demo.database import Database, sqlite_url
 from dashboard.demo.encoding import Document, encode
-from dashboard.demo.entries import Entries
 from dashboard.demo.keyspace import Keyspace
-from dashboard.demo.making import Size
 from dashboard.demo.prevention.mutex import Mutex
 from dashboard.demo.prevention.none import Unprevented
 from dashboard.demo.prevention.revalidate import Revalidate
 from dashboard.demo.prevention.xfetch import XFetch
-from dashboard.demo.reading import Prevention, Reader
-from dashboard.demo.remote import Remote
-from dashboard.demo.shop import Shop
+from dashboard.demo.sql.database import Database, sqlite_url
+from dashboard.demo.sql.making import Size
+from dashboard.demo.sql.shop import Shop
 from tests.benchmarks.measure import Result
 from tests.servers import Server
 

@@ -22,9 +22,9 @@ from pathlib import Path
 
 import redis
 
-from dashboard.demo.database import Database, sqlite_url
-from dashboard.demo.making import Size
-from dashboard.demo.remote import CacheTrouble
+from dashboard.demo.caching.remote import CacheTrouble
+from dashboard.demo.sql.database import Database, sqlite_url
+from dashboard.demo.sql.making import Size
 from tests.benchmarks.measure import Result
 from tests.demo.behind import Behind, behind
 from tests.demo.behind_process import SKUS

@@ -11,19 +11,19 @@ from dataclasses import dataclass, field
 
 import redis
 
+from dashboard.demo.caching.entries import Entries
+from dashboard.demo.caching.queue import CLAIM_AFTER_SECONDS, Queue
+from dashboard.demo.caching.reading import Reader
+from dashboard.demo.caching.remote import Remote
 from dashboard.demo.counters import Counters
-from dashboard.demo.database import Database
-from dashboard.demo.entries import Entries
 from dashboard.demo.flusher import Flusher
 from dashboard.demo.keyspace import Keyspace
 from dashboard.demo.patterns import Answer, Change, Changed
 from dashboard.demo.patterns.write_behind import WriteBehind
 from dashboard.demo.prevention.none import Unprevented
-from dashboard.demo.queue import CLAIM_AFTER_SECONDS, Queue
-from dashboard.demo.reading import Reader
-from dashboard.demo.remote import Remote
-from dashboard.demo.rows import Rows
-from dashboard.demo.shop import Shop
+from dashboard.demo.sql.database import Database
+from dashboard.demo.sql.rows import Rows
+from dashboard.demo.sql.shop import Shop
 
 TTL = 60.0
 

@@ -18,8 +18,8 @@ from collections.abc import Callable
 from typing import Any
 
 from dashboard.demo import flusher as flusher_module
-from dashboard.demo.database import Database
-from dashboard.demo.queue import Queue
+from dashboard.demo.caching.queue import Queue
+from dashboard.demo.sql.database import Database
 from tests.demo.behind import Behind
 
 SKUS = [f"SKU-{number:05d}" for number in range(1, 41)]

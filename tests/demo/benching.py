@@ -15,8 +15,8 @@ from typing import Any
 from dashboard.demo.bench.bench import Bench
 from dashboard.demo.bench.recorder import Recorder
 from dashboard.demo.bench.server import HOST, serve
-from dashboard.demo.open_loop import Driver
-from dashboard.demo.traffic import ShopSize, Traffic
+from dashboard.demo.visitors.open_loop import Driver
+from dashboard.demo.visitors.traffic import ShopSize, Traffic
 from tests.demo.fake_shop import PRODUCTS, USERS, FakeShop, fake_shop
 from tests.programs import wait_until
 from tests.servers import free_port

@@ -16,12 +16,12 @@ from flask.testing import FlaskClient
 
 from dashboard.demo.app import close_demo_app, create_demo_app
 from dashboard.demo.assembly import Plan
-from dashboard.demo.build import ensure_database
-from dashboard.demo.database import Database, sqlite_url
 from dashboard.demo.knobs import Knobs
-from dashboard.demo.making import Size
 from dashboard.demo.parts import EXTENSION, Parts
-from dashboard.demo.schema import POSTGRES_SCHEMA
+from dashboard.demo.sql.build import ensure_database
+from dashboard.demo.sql.database import Database, sqlite_url
+from dashboard.demo.sql.making import Size
+from dashboard.demo.sql.schema import POSTGRES_SCHEMA
 from tests.postgres import Postgres
 from tests.postgres import running as postgres_running
 from tests.servers import Server

@@ -16,7 +16,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from dashboard.demo.bench.shops import Shops
 from dashboard.demo.knobs import BadKnob, Knobs
-from dashboard.demo.line import Address
+from dashboard.demo.visitors.line import Address
 from tests.servers import HOST
 
 USERS, PRODUCTS = 300, 200

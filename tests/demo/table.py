@@ -9,14 +9,14 @@ from typing import Any
 
 import redis
 
+from dashboard.demo.caching.entries import LEASE_SECONDS, Entries
+from dashboard.demo.caching.reading import Prevention, Reader
+from dashboard.demo.caching.remote import Remote
 from dashboard.demo.counters import Counters
 from dashboard.demo.encoding import Document
-from dashboard.demo.entries import LEASE_SECONDS, Entries
 from dashboard.demo.keyspace import Keyspace
 from dashboard.demo.patterns import Change, Load
 from dashboard.demo.prevention.none import Unprevented
-from dashboard.demo.reading import Prevention, Reader
-from dashboard.demo.remote import Remote
 from tests.demo.stepping import pause
 
 KEY = "api:user:42"

@@ -8,9 +8,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from dashboard.demo.caching.ttl import ABSENT_SECONDS, TTL_SECONDS
 from dashboard.demo.encoding import ZSTD_MAGIC, decode
 from dashboard.demo.knobs import PATTERNS
-from dashboard.demo.ttl import ABSENT_SECONDS, TTL_SECONDS
 from tests.demo.conftest import SMALL, parts_of
 from tests.programs import wait_until
 from tests.servers import Server
@@ -169,7 +169,7 @@ def test_an_unforeseen_error_shows_no_stack_trace(
     def broken(*_arguments: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("dashboard.demo.shop.Shop.user", broken)
+    monkeypatch.setattr("dashboard.demo.sql.shop.Shop.user", broken)
     answer = shop.get("/users/42")
     assert answer.status_code == 500
     assert "error" in answer.get_json()

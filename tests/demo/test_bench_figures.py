@@ -13,7 +13,7 @@ from dashboard.demo.bench.blocks import Block, figures, growth, rate
 from dashboard.demo.bench.intervals import Interval, intervals
 from dashboard.demo.bench.recorder import Recorder
 from dashboard.demo.bench.shops import Standing
-from dashboard.demo.tally import Ledger, Tally
+from dashboard.demo.visitors.tally import Ledger, Tally
 from tests.demo.fake_shop import FakeShop, fake_shop
 from tests.programs import wait_until
 

@@ -10,7 +10,7 @@ from dashboard.demo.bench import scenarios
 from dashboard.demo.bench.scenarios import SCENARIOS
 from dashboard.demo.bench.working_set import FACTOR, entries_alive, working_set
 from dashboard.demo.knobs import Knobs
-from dashboard.demo.traffic import Traffic
+from dashboard.demo.visitors.traffic import Traffic
 from tests.demo.benching import Running, benching
 from tests.programs import wait_until
 

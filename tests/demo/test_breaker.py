@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from dashboard.demo.breaker import LONGEST_REST_SECONDS, REST_SECONDS, Breaker
-from dashboard.demo.remote import Refused, Unavailable
+from dashboard.demo.caching.breaker import LONGEST_REST_SECONDS, REST_SECONDS, Breaker
+from dashboard.demo.caching.remote import Refused, Unavailable
 from tests.demo.table import Clock, cached
 from tests.servers import HOST, Server, free_port
 

@@ -12,13 +12,13 @@ import redis
 from flask import Flask
 from flask.testing import FlaskClient
 
-from dashboard.demo.breaker import LONGEST_REST_SECONDS, REST_SECONDS
+from dashboard.demo.caching.breaker import LONGEST_REST_SECONDS, REST_SECONDS
+from dashboard.demo.caching.remote import BadCacheUrl, Remote
+from dashboard.demo.caching.ttl import ABSENT_SECONDS
 from dashboard.demo.counters import Counters
 from dashboard.demo.encoding import encode
 from dashboard.demo.patterns import Pattern
 from dashboard.demo.patterns.cache_aside import CacheAside
-from dashboard.demo.remote import BadCacheUrl, Remote
-from dashboard.demo.ttl import ABSENT_SECONDS
 from tests.demo.stepping import Stepper, pause
 from tests.demo.table import KEY, ROW, Cached, Clock, Table, cached
 from tests.programs import wait_until

@@ -17,8 +17,8 @@ import pytest
 from dashboard.demo.bench.blocks import Block
 from dashboard.demo.bench.comparison import Plan, Result, Snapshot, compare, result
 from dashboard.demo.compare_table import table
-from dashboard.demo.tally import Ledger
-from dashboard.demo.traffic import Traffic
+from dashboard.demo.visitors.tally import Ledger
+from dashboard.demo.visitors.traffic import Traffic
 from tests.demo.benching import driver_and_recorder
 from tests.demo.fake_shop import PRODUCTS, USERS, FakeShop, fake_shop
 from tests.programs import ROOT, alive, command_lines, descendants, environment, wait_until

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from dashboard.demo.copies import COPY_SECONDS, MOST_COPIES, MOST_REMEMBERED, Copies
+from dashboard.demo.caching.copies import COPY_SECONDS, MOST_COPIES, MOST_REMEMBERED, Copies
 from tests.demo.table import Clock
 
 

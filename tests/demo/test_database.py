@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.demo import build, queries
-from dashboard.demo.build import BadDatabase, ensure_database
-from dashboard.demo.database import Database, sqlite_url
-from dashboard.demo.making import Maker, Size
-from dashboard.demo.rows import Rows
-from dashboard.demo.shop import Shop
+from dashboard.demo.sql import build, queries
+from dashboard.demo.sql.build import BadDatabase, ensure_database
+from dashboard.demo.sql.database import Database, sqlite_url
+from dashboard.demo.sql.making import Maker, Size
+from dashboard.demo.sql.rows import Rows
+from dashboard.demo.sql.shop import Shop
 from tests.demo.conftest import SMALL, TINY
 from tests.programs import environment, running, wait_until
 
@@ -63,7 +63,7 @@ def test_the_same_seed_makes_the_same_rows_and_another_seed_others(database: Pat
 def test_a_killed_first_start_leaves_no_database_and_the_next_makes_a_whole_one(tmp_path: Path) -> None:
     path, unfinished = tmp_path / "shop.db", tmp_path / "shop.db.unfinished"
     code = (
-        "import sys, pathlib; from dashboard.demo.build import ensure_database; "
+        "import sys, pathlib; from dashboard.demo.sql.build import ensure_database; "
         "ensure_database(pathlib.Path(sys.argv[1]))"
     )
     with running([sys.executable, "-c", code, str(path)], environment(tmp_path)) as program:
@@ -167,7 +167,7 @@ def test_each_statement_is_counted_and_waits_as_long_as_is_asked(
     counted: list[int] = []
     slept: list[float] = []
     with closing(Database(sqlite_url(tmp_path / "shop.db"), size=TINY, counted=lambda: counted.append(1))) as database:
-        monkeypatch.setattr("dashboard.demo.database.time.sleep", slept.append)
+        monkeypatch.setattr("dashboard.demo.sql.database.time.sleep", slept.append)
         shop, rows = Shop(database), Rows(database)
         counted.clear()
         shop.price("SKU-00001")

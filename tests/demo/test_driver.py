@@ -10,12 +10,12 @@ from itertools import pairwise
 
 import pytest
 
-from dashboard.demo.arrivals import BURST_SECONDS, CYCLE_SECONDS, LATEST_SECONDS, Arrivals
-from dashboard.demo.latencies import ACCURACY, Latencies
-from dashboard.demo.mix import VISITORS, Mix, Request
-from dashboard.demo.tally import Ledger, Tally
-from dashboard.demo.traffic import SKEW, WRITE_SHARE, BadTraffic, ShopSize, Traffic
-from dashboard.demo.zipf import Zipf
+from dashboard.demo.visitors.arrivals import BURST_SECONDS, CYCLE_SECONDS, LATEST_SECONDS, Arrivals
+from dashboard.demo.visitors.latencies import ACCURACY, Latencies
+from dashboard.demo.visitors.mix import VISITORS, Mix, Request
+from dashboard.demo.visitors.tally import Ledger, Tally
+from dashboard.demo.visitors.traffic import SKEW, WRITE_SHARE, BadTraffic, ShopSize, Traffic
+from dashboard.demo.visitors.zipf import Zipf
 
 SIZE = ShopSize(users=1000, products=500)
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from dashboard.demo.caching.entries import Entries, Look, Pending
+from dashboard.demo.caching.remote import Refused, Remote
 from dashboard.demo.encoding import encode
-from dashboard.demo.entries import Entries, Look, Pending
-from dashboard.demo.remote import Refused, Remote
 from tests.demo.table import KEY, cached
 from tests.programs import wait_until
 from tests.servers import Server

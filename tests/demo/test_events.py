@@ -11,9 +11,9 @@ from flask.testing import FlaskClient
 
 from dashboard.demo.app import close_demo_app, create_demo_app
 from dashboard.demo.assembly import Plan
-from dashboard.demo.database import Database
 from dashboard.demo.knobs import PATTERNS, Knobs
-from dashboard.demo.schema import outbox
+from dashboard.demo.sql.database import Database
+from dashboard.demo.sql.schema import outbox
 from tests.demo.conftest import parts_of
 from tests.programs import wait_until
 from tests.servers import Server

@@ -11,12 +11,12 @@ import pytest
 import sqlalchemy.exc as sa
 
 from dashboard.demo import flusher as module
-from dashboard.demo.database import Database
+from dashboard.demo.caching.queue import BATCH, GROUP
 from dashboard.demo.flusher import MOST_FAILURES
-from dashboard.demo.making import Size
 from dashboard.demo.patterns import write_behind as pattern_module
 from dashboard.demo.patterns.write_behind import VERSION_STEP
-from dashboard.demo.queue import BATCH, GROUP
+from dashboard.demo.sql.database import Database
+from dashboard.demo.sql.making import Size
 from tests.demo.behind import Behind, at_once, behind
 from tests.postgres import Postgres
 from tests.postgres import running as postgres_running

@@ -13,9 +13,9 @@ import redis
 from flask import Flask
 from flask.testing import FlaskClient
 
-from dashboard.demo.copies import Copies
+from dashboard.demo.caching.copies import Copies
+from dashboard.demo.caching.invalidations import CHANNEL, KEYS_AT_ONCE, Invalidations
 from dashboard.demo.encoding import encode
-from dashboard.demo.invalidations import CHANNEL, KEYS_AT_ONCE, Invalidations
 from dashboard.demo.parts import EXTENSION
 from tests.demo.table import KEY, cached
 from tests.programs import wait_until

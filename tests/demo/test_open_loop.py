@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from dashboard.demo.line import address
-from dashboard.demo.open_loop import Driver, wait_for_shop
-from dashboard.demo.tally import Tally
-from dashboard.demo.traffic import ShopSize, Traffic
+from dashboard.demo.visitors.line import address
+from dashboard.demo.visitors.open_loop import Driver, wait_for_shop
+from dashboard.demo.visitors.tally import Tally
+from dashboard.demo.visitors.traffic import ShopSize, Traffic
 from tests.demo.fake_shop import PRODUCTS, USERS, FakeShop, fake_shop
 from tests.programs import wait_until
 

@@ -7,12 +7,12 @@ from collections.abc import Callable
 import pytest
 import sqlalchemy as sa
 
-from dashboard.demo import outbox
-from dashboard.demo.database import Database
 from dashboard.demo.keyspace import Keyspace
-from dashboard.demo.outbox import Note
-from dashboard.demo.rows import Rows
-from dashboard.demo.shop import Shop
+from dashboard.demo.sql import outbox
+from dashboard.demo.sql.database import Database
+from dashboard.demo.sql.outbox import Note
+from dashboard.demo.sql.rows import Rows
+from dashboard.demo.sql.shop import Shop
 
 USER = "'A name', 'a@example.org', 'Ghent', 'A bio', 0"
 PRODUCT = "'SKU-00500', 'A name', 'toys', 'A description', 7, 0"

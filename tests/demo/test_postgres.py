@@ -14,20 +14,21 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from dashboard.demo import feeds, relay, schema
-from dashboard.demo.build import BadDatabase
-from dashboard.demo.database import LOCK_SECONDS, Database
+from dashboard.demo import relay
 from dashboard.demo.keyspace import Keyspace
-from dashboard.demo.making import Maker, Size
 from dashboard.demo.relay import Relay
-from dashboard.demo.rows import Rows
-from dashboard.demo.shop import Shop
+from dashboard.demo.sql import feeds, schema
+from dashboard.demo.sql.build import BadDatabase
+from dashboard.demo.sql.database import LOCK_SECONDS, Database
+from dashboard.demo.sql.making import Maker, Size
+from dashboard.demo.sql.rows import Rows
+from dashboard.demo.sql.shop import Shop
 from tests.demo.conftest import TINY
 from tests.postgres import Postgres
 from tests.postgres import running as postgres_running
 from tests.programs import environment, running, wait_until
 
-OPENING = "import sys; from dashboard.demo.database import Database; Database(sys.argv[1])"
+OPENING = "import sys; from dashboard.demo.sql.database import Database; Database(sys.argv[1])"
 KEYS = Keyspace()
 
 

@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from dashboard.demo.caching.reading import Prevention
+from dashboard.demo.caching.ttl import ABSENT_SECONDS
 from dashboard.demo.prevention.mutex import Mutex
 from dashboard.demo.prevention.none import Unprevented
 from dashboard.demo.prevention.revalidate import GRACE_SHARE, MOST_UNDER_WAY, Revalidate
 from dashboard.demo.prevention.xfetch import XFetch
-from dashboard.demo.reading import Prevention
-from dashboard.demo.ttl import ABSENT_SECONDS
 from tests.demo.stepping import SteppedPool, Stepper, pause
 from tests.demo.table import KEY, ROW, TTL, Cached, Table, cached
 from tests.programs import wait_until

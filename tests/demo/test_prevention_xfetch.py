@@ -152,7 +152,7 @@ def test_it_goes_by_the_servers_clock_whatever_the_clocks_of_two_processes_say(v
     with pytest.MonkeyPatch.context() as patch:
         for ahead in (0.0, 3600.0, -3600.0):
             patch.setattr("time.time", lambda ahead=ahead: 1_700_000_000.0 + ahead)
-            patch.setattr("dashboard.demo.reading.time.perf_counter", lambda ahead=ahead: 5000.0 + ahead)
+            patch.setattr("dashboard.demo.caching.reading.time.perf_counter", lambda ahead=ahead: 5000.0 + ahead)
             for one in both:
                 assert one.reader.get(KEY, table.loader(ROW), TTL).source == "hit"
                 seen.append(one.entries.look(KEY).remaining)

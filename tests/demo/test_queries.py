@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from dashboard.demo import queries
-from dashboard.demo.database import Database, sqlite_url
+from dashboard.demo.sql import queries
+from dashboard.demo.sql.database import Database, sqlite_url
 
 OF_ONE_ROW = (
     "USER",

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from dashboard.demo.caching.flights import Flights
 from dashboard.demo.encoding import Document
-from dashboard.demo.flights import Flights
 from dashboard.demo.patterns import Load
 from dashboard.demo.patterns.read_through import ReadThrough
 from dashboard.demo.prevention.mutex import Mutex

@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 
 from dashboard.demo import relay as relays
-from dashboard.demo.database import Database, sqlite_url
-from dashboard.demo.entries import Entries
-from dashboard.demo.feeds import Feed, the_feed
+from dashboard.demo.caching.entries import Entries
+from dashboard.demo.caching.remote import Remote, Unavailable
 from dashboard.demo.keyspace import Keyspace
 from dashboard.demo.relay import Relay
-from dashboard.demo.remote import Remote, Unavailable
-from dashboard.demo.rows import Rows
-from dashboard.demo.schema import outbox
-from dashboard.demo.shop import Shop
+from dashboard.demo.sql.database import Database, sqlite_url
+from dashboard.demo.sql.feeds import Feed, the_feed
+from dashboard.demo.sql.rows import Rows
+from dashboard.demo.sql.schema import outbox
+from dashboard.demo.sql.shop import Shop
 from tests.demo.conftest import TINY
 from tests.programs import environment, running, wait_until
 from tests.servers import Server
@@ -34,7 +34,7 @@ PRICE = KEYS.price(SKU)
 # A process that relays, says so, and dies of what a message does to it.
 DYING = """
 import os, signal, sys, time
-from dashboard.demo.database import Database
+from dashboard.demo.sql.database import Database
 from dashboard.demo.keyspace import Keyspace
 from dashboard.demo.relay import Relay
 def tell(keys):

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from dashboard.demo.database import Database
-from dashboard.demo.rows import JUMP, BadRow, Rows
-from dashboard.demo.schema import prices, products, users
-from dashboard.demo.shop import POSTS_KEPT, RESTOCKED, Shop
+from dashboard.demo.sql.database import Database
+from dashboard.demo.sql.rows import JUMP, BadRow, Rows
+from dashboard.demo.sql.schema import prices, products, users
+from dashboard.demo.sql.shop import POSTS_KEPT, RESTOCKED, Shop
 
 SKU = "SKU-00007"
 MOVED = {"city": "Ghent", "bio": "Moved."}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboard.demo.truth import MOST_CHANGES, Row, Truth
+from dashboard.demo.visitors.truth import MOST_CHANGES, Row, Truth
 
 ALICE: Row = ("user", 1)
 BOB: Row = ("user", 2)

@@ -8,9 +8,9 @@ from fnmatch import fnmatchcase
 
 import pytest
 
+from dashboard.demo.caching.ttl import DOCUMENT_SECONDS, JITTER, TTL_SECONDS, Lifetimes
 from dashboard.demo.keyspace import Keyspace
 from dashboard.demo.prevention.revalidate import Revalidate
-from dashboard.demo.ttl import DOCUMENT_SECONDS, JITTER, TTL_SECONDS, Lifetimes
 
 RULES = importlib.import_module("dashboard.store.migrations.versions.r0003_ttl_rules").STARTING_SET
 KEYS = Keyspace()

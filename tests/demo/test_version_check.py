@@ -23,7 +23,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from dashboard.demo.breaker import LONGEST_REST_SECONDS
+from dashboard.demo.caching.breaker import LONGEST_REST_SECONDS
+from dashboard.demo.caching.reading import Prevention
 from dashboard.demo.patterns import Answer, Changed, Pattern
 from dashboard.demo.patterns.cache_aside import CacheAside
 from dashboard.demo.patterns.read_through import ReadThrough
@@ -32,7 +33,6 @@ from dashboard.demo.prevention.mutex import WAIT_SECONDS, Mutex
 from dashboard.demo.prevention.none import Unprevented
 from dashboard.demo.prevention.revalidate import GRACE_SHARE, Revalidate
 from dashboard.demo.prevention.xfetch import XFetch
-from dashboard.demo.reading import Prevention
 from tests.demo.stepping import SteppedPool, Stepper, pause
 from tests.demo.table import KEY, ROW, TTL, Cached, Clock, SlowTable, cached, slowly
 from tests.servers import Server

@@ -6,9 +6,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from dashboard.demo import visits
+from dashboard.demo.caching.remote import Remote
+from dashboard.demo.caching.ttl import TTL_SECONDS, Lifetimes
 from dashboard.demo.keyspace import Keyspace
-from dashboard.demo.remote import Remote
-from dashboard.demo.ttl import TTL_SECONDS, Lifetimes
 from dashboard.demo.visits import Visits
 from tests.servers import Server
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from dashboard.demo.database import Database
+from dashboard.demo.caching.entries import new_token
 from dashboard.demo.encoding import encode
-from dashboard.demo.entries import new_token
 from dashboard.demo.patterns import Change
 from dashboard.demo.patterns import write_behind as pattern_module
 from dashboard.demo.patterns.write_behind import MOST_QUEUED, VERSION_STEP
-from dashboard.demo.rows import JUMP
+from dashboard.demo.sql.database import Database
+from dashboard.demo.sql.rows import JUMP
 from tests.demo.behind import TTL, Behind, at_once, behind
 from tests.servers import HOST, Server, free_port, running
 

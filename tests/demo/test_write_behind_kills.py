@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from dashboard.demo.database import Database, sqlite_url
-from dashboard.demo.remote import CacheTrouble
-from dashboard.demo.shop import Shop
+from dashboard.demo.caching.remote import CacheTrouble
+from dashboard.demo.sql.database import Database, sqlite_url
+from dashboard.demo.sql.shop import Shop
 from tests.demo.behind import Behind, behind
 from tests.demo.behind_process import SKUS
 from tests.programs import PATIENCE_SECONDS, ROOT, Running, environment, running, status, wait_until

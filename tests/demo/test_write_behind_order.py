@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from dashboard.demo import flusher as flusher_module
-from dashboard.demo.breaker import LONGEST_REST_SECONDS
+from dashboard.demo.caching.breaker import LONGEST_REST_SECONDS
 from dashboard.demo.flusher import Flusher
 from dashboard.demo.keyspace import Keyspace
 from dashboard.demo.patterns import Changed

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dashboard.demo.breaker import REST_SECONDS
+from dashboard.demo.caching.breaker import REST_SECONDS
 from dashboard.demo.patterns.write_through import WriteThrough
 from dashboard.demo.prevention.revalidate import GRACE_SHARE, Revalidate
 from tests.demo.stepping import Stepper, pause

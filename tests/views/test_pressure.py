@@ -17,10 +17,10 @@ from flask.testing import FlaskClient
 from dashboard.cache.policies import policy_of
 from dashboard.demo.app import close_demo_app, create_demo_app
 from dashboard.demo.assembly import Plan
-from dashboard.demo.database import sqlite_url
-from dashboard.demo.making import Size
-from dashboard.demo.mix import Mix
-from dashboard.demo.traffic import ShopSize, Traffic
+from dashboard.demo.sql.database import sqlite_url
+from dashboard.demo.sql.making import Size
+from dashboard.demo.visitors.mix import Mix
+from dashboard.demo.visitors.traffic import ShopSize, Traffic
 from dashboard.jobs.sampler import Sampler
 from dashboard.jobs.trial_windows import window
 from dashboard.settings import Settings

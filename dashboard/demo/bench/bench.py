@@ -19,7 +19,7 @@ from dashboard.demo.bench.settling import settle
 from dashboard.demo.bench.shops import Shops, ShopTrouble
 from dashboard.demo.bench.stage import Stage
 from dashboard.demo.knobs import PATTERNS, PREVENTIONS, Knobs
-from dashboard.demo.open_loop import Driver
+from dashboard.demo.visitors.open_loop import Driver
 
 SETTLE_SECONDS = 10.0
 SETTLE_DRAIN_SECONDS = 2.0

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from dashboard.demo.bench.shops import Standing
-from dashboard.demo.tally import Tally
+from dashboard.demo.visitors.tally import Tally
 
 SERIES = ("requests", "hit_ratio", "p50_ms", "p99_ms", "queries", "duplicates", "stale_reads", "errors", "lag_s")
 

@@ -14,9 +14,9 @@ from dashboard.demo.bench.recorder import Recorder
 from dashboard.demo.bench.settling import settle
 from dashboard.demo.bench.shops import Shops, ShopTrouble
 from dashboard.demo.knobs import PATTERNS
-from dashboard.demo.open_loop import Driver
-from dashboard.demo.tally import Tally
-from dashboard.demo.traffic import Traffic
+from dashboard.demo.visitors.open_loop import Driver
+from dashboard.demo.visitors.tally import Tally
+from dashboard.demo.visitors.traffic import Traffic
 
 WARM_UP_SHARE = 1 / 6  # of the measured time, within these bounds
 WARM_UP_SECONDS = (2.0, 10.0)

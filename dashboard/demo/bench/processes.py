@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dashboard.demo.bench.shops import ShopTrouble
+from dashboard.demo.caching.remote import CacheTrouble, Remote
 from dashboard.demo.keyspace import Keyspace
-from dashboard.demo.line import Address
-from dashboard.demo.open_loop import answers
-from dashboard.demo.remote import CacheTrouble, Remote
 from dashboard.demo.removal import remove_keys
-from dashboard.demo.traffic import ShopSize
+from dashboard.demo.visitors.line import Address
+from dashboard.demo.visitors.open_loop import answers
+from dashboard.demo.visitors.traffic import ShopSize
 
 HOST = "127.0.0.1"
 LOOK_SECONDS = 0.1

@@ -12,7 +12,7 @@ from typing import Any
 from dashboard.demo.bench.blocks import Block, Figures, figures, growth
 from dashboard.demo.bench.shops import CacheSize, Shops, ShopTrouble, Standing
 from dashboard.demo.knobs import Knobs
-from dashboard.demo.tally import Ledger
+from dashboard.demo.visitors.tally import Ledger
 
 BLOCK_SECONDS = 1.0
 NOW_SECONDS = 10.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dashboard.demo.bench.stage import Stage
 from dashboard.demo.bench.working_set import play_working_set
-from dashboard.demo.ttl import TTL_SECONDS
+from dashboard.demo.caching.ttl import TTL_SECONDS
 
 EXPIRY_ROWS = 100  # users, and as many products: each is asked for again within seconds of its expiry
 EXPIRY_SCALE = 0.01

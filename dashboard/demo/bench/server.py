@@ -14,7 +14,7 @@ from dashboard.demo.bench.bench import BadWish, Bench, NotNow
 from dashboard.demo.bench.shops import ShopTrouble
 from dashboard.demo.bodies import json_object
 from dashboard.demo.knobs import BadKnob
-from dashboard.demo.traffic import BadTraffic
+from dashboard.demo.visitors.traffic import BadTraffic
 
 HOST = "127.0.0.1"
 LARGEST_BODY = 16 * 1024

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from dashboard.demo.bench.shops import Shops
-from dashboard.demo.truth import Truth
+from dashboard.demo.visitors.truth import Truth
 
 ROWS = 500
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dashboard.demo.line import NO_ANSWER, Address, Line
-from dashboard.demo.mix import Request
-from dashboard.demo.truth import Row
+from dashboard.demo.visitors.line import NO_ANSWER, Address, Line
+from dashboard.demo.visitors.mix import Request
+from dashboard.demo.visitors.truth import Row
 
 ASKING_SECONDS = 2.0
 # A change of the pattern and a removal may first wait until the queue is written.

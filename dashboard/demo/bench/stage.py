@@ -8,7 +8,7 @@ from typing import Any
 
 from dashboard.demo.bench.shops import CacheSize, Shops
 from dashboard.demo.bench.warming import paths, warm
-from dashboard.demo.open_loop import Driver
+from dashboard.demo.visitors.open_loop import Driver
 
 
 class Stage:

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Iterable, Sequence
 
 from dashboard.demo.keyspace import sku
-from dashboard.demo.line import NO_ANSWER, Address, Line
-from dashboard.demo.mix import Request
+from dashboard.demo.visitors.line import NO_ANSWER, Address, Line
+from dashboard.demo.visitors.mix import Request
 
 CONNECTIONS = 8
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 
 from dashboard.demo.bench.stage import Stage
-from dashboard.demo.traffic import ShopSize, Traffic
-from dashboard.demo.ttl import TTL_SECONDS
+from dashboard.demo.caching.ttl import TTL_SECONDS
+from dashboard.demo.visitors.traffic import ShopSize, Traffic
 
 FACTOR = 3.0
 SKEW = 0.6  # asked for more evenly than usual: a larger share of the rows is asked for again before its TTL ends

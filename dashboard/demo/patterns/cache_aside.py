@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dashboard.demo.entries import Entries
+from dashboard.demo.caching.entries import Entries
+from dashboard.demo.caching.reading import Reader
 from dashboard.demo.patterns import Answer, Change, Changed, Load, Rows
 from dashboard.demo.patterns.telling import changed_and_forgotten, forgotten
-from dashboard.demo.reading import Reader
 
 
 class CacheAside:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from dashboard.demo.entries import Entries
-from dashboard.demo.flights import Flights
+from dashboard.demo.caching.entries import Entries
+from dashboard.demo.caching.flights import Flights
+from dashboard.demo.caching.reading import Reader
 from dashboard.demo.patterns import Answer, Change, Changed, Load, Rows
 from dashboard.demo.patterns.telling import changed_and_forgotten, forgotten
-from dashboard.demo.reading import Reader
 
 Sources = Callable[[str], tuple[Load, float]]
 """From a key to what loads its document and to its TTL in seconds."""

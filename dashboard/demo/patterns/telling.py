@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dashboard.demo.entries import Entries
+from dashboard.demo.caching.entries import Entries
+from dashboard.demo.caching.remote import CacheTrouble
 from dashboard.demo.patterns import Change, Changed, Rows
-from dashboard.demo.remote import CacheTrouble
 
 
 def changed_and_forgotten(rows: Rows, entries: Entries, change: Change) -> Changed:

@@ -23,17 +23,17 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import islice
-from pathlib import Path
 
+from dashboard.demo.caching.entries import Entries, new_token
+from dashboard.demo.caching.lua import lua
+from dashboard.demo.caching.reading import Reader, overlaid
+from dashboard.demo.caching.remote import CacheTrouble, Remote
 from dashboard.demo.counters import Counters
 from dashboard.demo.encoding import Document, encode
-from dashboard.demo.entries import Entries, new_token
 from dashboard.demo.keyspace import Keyspace
 from dashboard.demo.patterns import Answer, Change, Changed, Load
 from dashboard.demo.patterns.telling import forgotten
-from dashboard.demo.reading import Reader, overlaid
-from dashboard.demo.remote import CacheTrouble, Remote
-from dashboard.demo.rows import JUMP, Rows
+from dashboard.demo.sql.rows import JUMP, Rows
 
 MOST_QUEUED = 100_000  # changes; beyond it the database is asked to take them itself
 VERSION_STEP = JUMP // (2 * MOST_QUEUED)
@@ -42,7 +42,6 @@ written (a new post of a user counts as well), and a full queue stays below the 
 TOLD_AT_ONCE = 500  # rows
 ATTEMPTS = 10  # only where the entry is lost again and again between two commands
 
-_ENQUEUE = Path(__file__).parent.with_name("lua").joinpath("enqueue.lua").read_text(encoding="utf-8")
 _FULL = -1
 
 
@@ -57,7 +56,7 @@ class WriteBehind:
         self._keys = keys
         self._rows = rows
         self._counters = counters
-        self._enqueue = remote.script(_ENQUEUE)
+        self._enqueue = remote.script(lua("enqueue"))
         self._untold: dict[str, int] = {}  # versions by key, at most one of each row, until the cache is back
         self._noting = threading.Lock()
 

@@ -14,11 +14,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from dashboard.demo.entries import Entries, new_token
+from dashboard.demo.caching.entries import Entries, new_token
+from dashboard.demo.caching.reading import Reader
+from dashboard.demo.caching.remote import CacheTrouble
 from dashboard.demo.patterns import Answer, Change, Changed, Load, Rows
 from dashboard.demo.patterns.telling import forgotten, outdated
-from dashboard.demo.reading import Reader
-from dashboard.demo.remote import CacheTrouble
 
 
 class WriteThrough:

@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dashboard.demo.entries import Look
+from dashboard.demo.caching.entries import Look
+from dashboard.demo.caching.reading import Read
 from dashboard.demo.patterns import Answer
-from dashboard.demo.reading import Read
 
 WAIT_SECONDS = 2.0
 FIRST_PAUSE_SECONDS = 0.004  # about a load's time

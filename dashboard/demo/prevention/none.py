@@ -5,8 +5,8 @@ Only the fill of whoever has the lease counts, as everywhere, so that no slow re
 
 from __future__ import annotations
 
+from dashboard.demo.caching.reading import Read
 from dashboard.demo.patterns import Answer
-from dashboard.demo.reading import Read
 
 
 class Unprevented:

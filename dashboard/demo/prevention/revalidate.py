@@ -11,10 +11,10 @@ import logging
 import threading
 from concurrent.futures import Executor, ThreadPoolExecutor
 
-from dashboard.demo.entries import Look
+from dashboard.demo.caching.entries import Look
+from dashboard.demo.caching.reading import Read
 from dashboard.demo.patterns import Answer
 from dashboard.demo.prevention.mutex import Mutex
-from dashboard.demo.reading import Read
 
 GRACE_SHARE = 0.25
 THREADS = 4

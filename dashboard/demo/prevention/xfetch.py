@@ -18,9 +18,9 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dashboard.demo.entries import Look
+from dashboard.demo.caching.entries import Look
+from dashboard.demo.caching.reading import Read
 from dashboard.demo.patterns import Answer
-from dashboard.demo.reading import Read
 
 log = logging.getLogger("dashboard.demo")
 

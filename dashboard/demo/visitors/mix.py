@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from dashboard.demo.keyspace import sku
-from dashboard.demo.traffic import ShopSize, Traffic
-from dashboard.demo.truth import Row
+from dashboard.demo.visitors.traffic import ShopSize, Traffic
+from dashboard.demo.visitors.truth import Row
+from dashboard.demo.visitors.zipf import Zipf
 from dashboard.demo.words import CITIES, descriptions, subjects
-from dashboard.demo.zipf import Zipf
 
 VISITORS = 1500  # sessions under way at a time
 STRANGERS = 0.5  # share of the reads that come without a session: apps, crawlers, other services

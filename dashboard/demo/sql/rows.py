@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from dashboard.demo.database import Database
-from dashboard.demo.schema import KINDS, Versioned, prices
+from dashboard.demo.sql.database import Database
+from dashboard.demo.sql.schema import KINDS, Versioned, prices
 
 JUMP = 10_000_000_000  # versions; write-behind never has that many changes of one row under way
 LARGEST_ID = 2_147_483_647  # where the database's integers end

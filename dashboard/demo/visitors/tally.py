@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from dashboard.demo.latencies import Latencies
+from dashboard.demo.visitors.latencies import Latencies
 
 FROM_CACHE = ("hit", "stale", "copy")  # of X-Cache: nobody waited for the database
 

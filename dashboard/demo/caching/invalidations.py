@@ -20,9 +20,9 @@ from cachetools import TTLCache
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from dashboard.demo.copies import Copies
+from dashboard.demo.caching.copies import Copies
+from dashboard.demo.caching.remote import NAME, CacheTrouble, Remote
 from dashboard.demo.counters import Counters
-from dashboard.demo.remote import NAME, CacheTrouble, Remote
 
 CHANNEL = "invalidate"
 REPLY_PREFIX = "cachedeck:ack:"

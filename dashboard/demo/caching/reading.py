@@ -12,12 +12,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
+from dashboard.demo.caching.entries import Entries, Look, Pending, new_token
+from dashboard.demo.caching.remote import CacheTrouble
+from dashboard.demo.caching.ttl import ABSENT_SECONDS
 from dashboard.demo.counters import Counters
 from dashboard.demo.encoding import Document
-from dashboard.demo.entries import Entries, Look, Pending, new_token
 from dashboard.demo.patterns import Answer, Load, Source
-from dashboard.demo.remote import CacheTrouble
-from dashboard.demo.ttl import ABSENT_SECONDS
 
 Share = Callable[[str, Load], Document | None]
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dashboard.demo.build import BadDatabase, ensure_database
-from dashboard.demo.build_postgres import ensure_schema
 from dashboard.demo.encoding import Document
-from dashboard.demo.making import Size
-from dashboard.demo.schema import POSTGRES_SCHEMA
+from dashboard.demo.sql.build import BadDatabase, ensure_database
+from dashboard.demo.sql.build_postgres import ensure_schema
+from dashboard.demo.sql.making import Size
+from dashboard.demo.sql.schema import POSTGRES_SCHEMA
 
 LOCK_SECONDS = 2  # that a statement waits for another's lock before it fails
 CONNECT_SECONDS = 2

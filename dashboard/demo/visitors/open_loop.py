@@ -16,12 +16,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle
 
-from dashboard.demo.arrivals import LATEST_SECONDS, Arrivals
-from dashboard.demo.line import NO_ANSWER, Address, Line
-from dashboard.demo.mix import Mix, Request
-from dashboard.demo.tally import Ledger
-from dashboard.demo.traffic import ShopSize, Traffic
-from dashboard.demo.truth import Truth
+from dashboard.demo.visitors.arrivals import LATEST_SECONDS, Arrivals
+from dashboard.demo.visitors.line import NO_ANSWER, Address, Line
+from dashboard.demo.visitors.mix import Mix, Request
+from dashboard.demo.visitors.tally import Ledger
+from dashboard.demo.visitors.traffic import ShopSize, Traffic
+from dashboard.demo.visitors.truth import Truth
 
 CONNECTIONS = 64  # at most so many requests are under way; the others wait, and their latency grows
 RETRY_SECONDS = 0.5

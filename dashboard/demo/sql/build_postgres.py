@@ -13,11 +13,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dashboard.demo import schema
-from dashboard.demo.build import BadDatabase, announce, columns_of, log, rows_of_tables
-from dashboard.demo.making import Row, Size
-from dashboard.demo.schema import POSTGRES_SCHEMA
-from dashboard.demo.triggers import create_triggers
+from dashboard.demo.sql import schema
+from dashboard.demo.sql.build import BadDatabase, announce, columns_of, log, rows_of_tables
+from dashboard.demo.sql.making import Row, Size
+from dashboard.demo.sql.schema import POSTGRES_SCHEMA
+from dashboard.demo.sql.triggers import create_triggers
 
 MARK = "demo shop, version "
 BUILD_LOCK = 0x63616368_6465636B  # of pg_advisory_lock: any number does that nobody else uses in this database

@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import redis
 from redis.client import Pipeline
 
+from dashboard.demo.caching.lua import lua
+from dashboard.demo.caching.remote import Remote
 from dashboard.demo.keyspace import Keyspace
-from dashboard.demo.remote import Remote
 
 GROUP = "flushers"
 BATCH = 500  # changes that are read at once: the more, the more of them one replaces
@@ -60,7 +60,7 @@ class Queue:
         self._remote = remote
         self._keys = keys
         self._claim_after = claim_after
-        self._settle, self._bury = (remote.script(_lua(name)) for name in ("settle", "bury"))
+        self._settle, self._bury = (remote.script(lua(name)) for name in ("settle", "bury"))
 
     def batches(self, consumer: str) -> Iterator[list[QueuedChange | Unreadable]]:
         """All that waits, oldest first: what `consumer` was given before and has not settled, with what dead
@@ -176,7 +176,3 @@ def _change(entry_id: bytes, fields: Mapping[bytes, bytes] | None) -> QueuedChan
     if not isinstance(row, int | str) or isinstance(row, bool) or not isinstance(values, dict):
         return Unreadable(entry_id)
     return QueuedChange(entry_id, kind, row, values, version, key)
-
-
-def _lua(name: str) -> str:
-    return Path(__file__).with_name("lua").joinpath(f"{name}.lua").read_text(encoding="utf-8")

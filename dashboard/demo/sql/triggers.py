@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
-from dashboard.demo.schema import KINDS, Versioned
+from dashboard.demo.sql.schema import KINDS, Versioned
 
 CHANNEL = "shop_outbox"  # of PostgreSQL's NOTIFY
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from dashboard.demo.keyspace import Keyspace
-from dashboard.demo.schema import outbox
+from dashboard.demo.sql.schema import outbox
 
 _OLDEST = sa.select(outbox.c.id, outbox.c.kind, outbox.c.row_id, outbox.c.version).order_by(outbox.c.id)
 

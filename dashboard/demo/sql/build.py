@@ -16,9 +16,9 @@ from typing import Literal
 
 import sqlalchemy as sa
 
-from dashboard.demo import schema
-from dashboard.demo.making import Maker, Row, Size, terms_of
-from dashboard.demo.triggers import create_triggers
+from dashboard.demo.sql import schema
+from dashboard.demo.sql.making import Maker, Row, Size, terms_of
+from dashboard.demo.sql.triggers import create_triggers
 
 CHUNK = 5000  # rows an INSERT is prepared for: bounds the memory of the build
 OURS = frozenset({"users", "posts", "products", "prices", "terms"})  # tables of every version of the shop

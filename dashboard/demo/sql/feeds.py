@@ -16,10 +16,10 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from dashboard.demo import outbox
-from dashboard.demo.database import Database
-from dashboard.demo.outbox import Note
-from dashboard.demo.triggers import CHANNEL
+from dashboard.demo.sql import outbox
+from dashboard.demo.sql.database import Database
+from dashboard.demo.sql.outbox import Note
+from dashboard.demo.sql.triggers import CHANNEL
 
 RELAY_LOCK = 0x6465636B_72656C61  # of pg_advisory_lock: any number does that nobody else uses in this database
 SLICE_SECONDS = 0.25  # for which nothing but a notification ends a wait

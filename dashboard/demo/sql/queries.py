@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dashboard.demo.schema import posts, prices, products, terms, users
+from dashboard.demo.sql.schema import posts, prices, products, terms, users
 
 PAGE_SIZE = 20  # results a search page shows, and posts a user's page shows
 SUMMARY_LENGTH = 300  # characters of a description

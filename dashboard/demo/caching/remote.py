@@ -16,7 +16,7 @@ from redis.backoff import NoBackoff
 from redis.client import Pipeline
 from redis.retry import Retry
 
-from dashboard.demo.breaker import Breaker, State
+from dashboard.demo.caching.breaker import Breaker, State
 from dashboard.demo.counters import Counters
 
 TIMEOUT_SECONDS = 0.25

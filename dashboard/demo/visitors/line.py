@@ -6,7 +6,7 @@ import http.client
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from dashboard.demo.mix import Request
+from dashboard.demo.visitors.mix import Request
 
 TIMEOUT_SECONDS = 5.0
 NO_ANSWER = (OSError, http.client.HTTPException)

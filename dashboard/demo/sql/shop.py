@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 
-from dashboard.demo import queries
-from dashboard.demo.database import Database
 from dashboard.demo.encoding import Document
-from dashboard.demo.schema import posts, products
+from dashboard.demo.sql import queries
+from dashboard.demo.sql.database import Database
+from dashboard.demo.sql.schema import posts, products
 
 POSTS_KEPT = 20  # a user; older ones go, so that a demo which runs for weeks does not grow
 RESTOCKED = 200  # pieces that a sold-out product has again

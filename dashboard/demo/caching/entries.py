@@ -18,12 +18,12 @@ import math
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
+from dashboard.demo.caching.lua import lua
+from dashboard.demo.caching.remote import Remote
 from dashboard.demo.encoding import Document, decode, encode
 from dashboard.demo.keyspace import Keyspace
-from dashboard.demo.remote import Remote
 
 LEASE_SECONDS = 5.0  # longer than any load should take; after its owner's death nobody fills for so long
 
@@ -69,7 +69,7 @@ class Entries:
         self._keys = keys
         self._lease_ms = round(lease_seconds * 1000)
         self._look, self._fill, self._release, self._outdate = (
-            remote.script(_lua(name)) for name in ("look", "fill", "release", "outdate")
+            remote.script(lua(name)) for name in ("look", "fill", "release", "outdate")
         )
 
     def look(self, key: str, token: str | None = None, *, pending: bool = False) -> Look:
@@ -155,7 +155,3 @@ def _pending(version: bytes | None, values: bytes | None) -> Pending | None:
 
 def _ms(seconds: float) -> int:
     return max(1, round(seconds * 1000))
-
-
-def _lua(name: str) -> str:
-    return Path(__file__).with_name("lua").joinpath(f"{name}.lua").read_text(encoding="utf-8")

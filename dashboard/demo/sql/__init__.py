@@ -1,0 +1,1 @@
+"""The shop's database: tables, triggers and outbox, what is asked of it and what is changed. Knows no cache."""
