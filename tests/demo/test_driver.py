@@ -109,6 +109,13 @@ def test_a_request_names_the_row_whose_version_its_answer_says() -> None:
     }
 
 
+def test_visitors_may_ask_for_users_and_products_alone() -> None:
+    size = ShopSize(300, 400)
+    mix = Mix(size, Traffic(10, 5, write_share=0.0, row_share=1.0, skew=0.0), 1)
+    asked = {re.sub(r"\d+", "N", mix.next().path) for _ in range(500)}
+    assert asked == {"/users/N", "/products/N"}
+
+
 def test_the_share_of_writes_the_rows_and_the_hot_product_can_be_turned() -> None:
     mix = _mix()
     mix.turn(Traffic(10, 5, write_share=0.5, hot_share=0.8, skew=0.0), redraw=True)

@@ -34,15 +34,15 @@ def _flash_sale(stage: Stage) -> None:
 
 
 def _mass_expiry(stage: Stage) -> None:
-    """A cache that was filled within a moment. Few rows, asked for evenly, so that all of them are asked for again;
-    no changes, as each would end an entry before its time."""
+    """A cache that was filled within a moment. Few rows, asked for evenly, so that all of them are asked for again; no
+    changes, as each would end an entry before its time; and nothing of shorter life, which would hide the cliff."""
     traffic, size = stage.driver.traffic, stage.driver.size
     users, products = min(EXPIRY_ROWS, size.users), min(EXPIRY_ROWS, size.products)
     stage.turn(ttl_scale=EXPIRY_SCALE)
-    stage.drive(users=users, products=products, skew=0.3, write_share=0.0, rate=max(traffic.rate, 200.0))
+    stage.drive(users=users, products=products, skew=0.3, write_share=0.0, row_share=1.0, rate=max(traffic.rate, 200.0))
     stage.remove()
     stage.warm(users, products)
-    cliffs = ", ".join(f"{TTL_SECONDS[name] * EXPIRY_SCALE:.0f} s" for name in ("posts", "product", "profile"))
+    cliffs = ", ".join(f"{TTL_SECONDS[name] * EXPIRY_SCALE:.0f} s" for name in ("product", "profile"))
     stage.say(
         f"{users + products} users and products were read into an empty cache at once, with TTLs of {cliffs}. "
         "Without jitter each class expires within a moment, with jitter it does not."

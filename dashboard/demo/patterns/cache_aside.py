@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dashboard.demo.caching.entries import Entries
 from dashboard.demo.caching.reading import Reader
 from dashboard.demo.patterns import Answer, Change, Changed, Load, Rows
-from dashboard.demo.patterns.telling import changed_and_forgotten, forgotten
+from dashboard.demo.patterns.telling import Teller
 
 
 class CacheAside:
@@ -21,14 +21,18 @@ class CacheAside:
 
     def __init__(self, reader: Reader, entries: Entries, rows: Rows) -> None:
         self._reader = reader
-        self._entries = entries
+        self._teller = Teller(entries)
         self._rows = rows
 
     def get(self, key: str, load: Load, ttl: float) -> Answer:
+        self._teller.catch_up()
         return self._reader.get(key, load, ttl)
 
     def update(self, change: Change, ttl: float) -> Changed:  # noqa: ARG002 - nothing is put into the cache
-        return changed_and_forgotten(self._rows, self._entries, change)
+        version = self._rows.change(change.kind, change.row, change.values)
+        if version is None:
+            return Changed(None)
+        return Changed(version, told=self._teller.forget([change.key]))
 
     def forget(self, keys: Sequence[str]) -> bool:
-        return forgotten(self._entries, keys)
+        return self._teller.forget(keys)

@@ -12,7 +12,7 @@ from dashboard.demo.caching.entries import Entries
 from dashboard.demo.caching.flights import Flights
 from dashboard.demo.caching.reading import Reader
 from dashboard.demo.patterns import Answer, Change, Changed, Load, Rows
-from dashboard.demo.patterns.telling import changed_and_forgotten, forgotten
+from dashboard.demo.patterns.telling import Teller
 
 Sources = Callable[[str], tuple[Load, float]]
 """From a key to what loads its document and to its TTL in seconds."""
@@ -24,13 +24,14 @@ class ReadThrough:
 
     def __init__(self, reader: Reader, entries: Entries, rows: Rows, sources: Sources) -> None:
         self._reader = reader
-        self._entries = entries
+        self._teller = Teller(entries)
         self._rows = rows
         self._sources = sources
         self._flights = Flights()
 
     def read(self, key: str) -> Answer:
         """The document under `key`, from wherever."""
+        self._teller.catch_up()
         load, ttl = self._sources(key)
         return self._reader.get(key, load, ttl, share=self._flights.share)
 
@@ -39,7 +40,10 @@ class ReadThrough:
         return self.read(key)
 
     def update(self, change: Change, ttl: float) -> Changed:  # noqa: ARG002 - nothing is put into the cache
-        return changed_and_forgotten(self._rows, self._entries, change)
+        version = self._rows.change(change.kind, change.row, change.values)
+        if version is None:
+            return Changed(None)
+        return Changed(version, told=self._teller.forget([change.key]))
 
     def forget(self, keys: Sequence[str]) -> bool:
-        return forgotten(self._entries, keys)
+        return self._teller.forget(keys)

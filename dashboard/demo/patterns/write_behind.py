@@ -18,11 +18,8 @@ the queued one becomes a dead letter: nothing is lost in silence.
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
-from itertools import islice
 
 from dashboard.demo.caching.entries import Entries, new_token
 from dashboard.demo.caching.lua import lua
@@ -32,14 +29,13 @@ from dashboard.demo.counters import Counters
 from dashboard.demo.encoding import Document, encode
 from dashboard.demo.keyspace import Keyspace
 from dashboard.demo.patterns import Answer, Change, Changed, Load
-from dashboard.demo.patterns.telling import forgotten
+from dashboard.demo.patterns.telling import Teller
 from dashboard.demo.sql.rows import JUMP, Rows
 
 MOST_QUEUED = 100_000  # changes; beyond it the database is asked to take them itself
 VERSION_STEP = JUMP // (2 * MOST_QUEUED)
 """By how much a queued change raises its row's version. It thereby outranks what others do to the row before it is
 written (a new post of a user counts as well), and a full queue stays below the jump of a change past the queue."""
-TOLD_AT_ONCE = 500  # rows
 ATTEMPTS = 10  # only where the entry is lost again and again between two commands
 
 _FULL = -1
@@ -57,19 +53,16 @@ class WriteBehind:
         self._rows = rows
         self._counters = counters
         self._enqueue = remote.script(lua("enqueue"))
-        self._untold: dict[str, int] = {}  # versions by key, at most one of each row, until the cache is back
-        self._noting = threading.Lock()
+        self._teller = Teller(entries)
 
     def get(self, key: str, load: Load, ttl: float) -> Answer:
-        with suppress(CacheTrouble):
-            self._tell()
+        self._teller.catch_up()
         return self._reader.get(key, load, ttl, pending=True)
 
     def update(self, change: Change, ttl: float) -> Changed:
         """Acknowledged when the change is queued. `ttl` in seconds, of the changed entry."""
         try:
-            self._tell()
-            for _ in range(ATTEMPTS):
+            for _ in range(ATTEMPTS if self._teller.catch_up() else 0):
                 version = self._queued(change, ttl)
                 if version is None:
                     return Changed(None)
@@ -82,7 +75,7 @@ class WriteBehind:
         return self._past_the_queue(change)
 
     def forget(self, keys: Sequence[str]) -> bool:
-        return forgotten(self._entries, keys)
+        return self._teller.forget(keys)
 
     def _queued(self, change: Change, ttl: float) -> int | None:
         """The version of the queued change; None where there is no such row, 0 to try again, _FULL for no room."""
@@ -121,21 +114,4 @@ class WriteBehind:
         if version is None:
             return Changed(None)
         self._counters.count("past_the_queue")
-        with self._noting:
-            self._untold[change.key] = max(version, self._untold.get(change.key, 0))
-        try:
-            self._tell()
-        except CacheTrouble:
-            return Changed(version, told=False)
-        return Changed(version)
-
-    def _tell(self) -> None:
-        """Let the cache forget what is older than the changes that went past the queue. Raises CacheTrouble."""
-        while self._untold:
-            with self._noting:
-                some = list(islice(self._untold.items(), TOLD_AT_ONCE))
-            self._entries.outdate(some)
-            with self._noting:
-                for key, version in some:
-                    if self._untold.get(key) == version:
-                        del self._untold[key]
+        return Changed(version, told=self._teller.outdate(change.key, version))

@@ -18,7 +18,7 @@ from dashboard.demo.caching.entries import Entries, new_token
 from dashboard.demo.caching.reading import Reader
 from dashboard.demo.caching.remote import CacheTrouble
 from dashboard.demo.patterns import Answer, Change, Changed, Load, Rows
-from dashboard.demo.patterns.telling import forgotten, outdated
+from dashboard.demo.patterns.telling import Teller
 
 
 class WriteThrough:
@@ -27,9 +27,11 @@ class WriteThrough:
     def __init__(self, reader: Reader, entries: Entries, rows: Rows) -> None:
         self._reader = reader
         self._entries = entries
+        self._teller = Teller(entries)
         self._rows = rows
 
     def get(self, key: str, load: Load, ttl: float) -> Answer:
+        self._teller.catch_up()
         return self._reader.get(key, load, ttl)
 
     def update(self, change: Change, ttl: float) -> Changed:
@@ -40,13 +42,11 @@ class WriteThrough:
         try:
             told = self._put(change, ttl)
         finally:  # also where the load has failed: the row has changed all the same
-            told = told or outdated(
-                self._entries, change.key, version
-            )  # unless a later writer has put a newer one there
+            told = told or self._teller.outdate(change.key, version)
         return Changed(version, told=told)
 
     def forget(self, keys: Sequence[str]) -> bool:
-        return forgotten(self._entries, keys)
+        return self._teller.forget(keys)
 
     def _put(self, change: Change, ttl: float) -> bool:
         """Put the document as it is now; False where the cache did not take it."""

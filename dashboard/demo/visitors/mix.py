@@ -65,7 +65,8 @@ class Mix:
         """The next request of the series."""
         writes = self._random.random() < self._traffic.write_share
         hot = self._random.random() < self._traffic.hot_share
-        weighted = (HOT_WRITES if writes else HOT_READS) if hot else (WRITES if writes else READS)
+        reads = ROW_READS if self._random.random() < self._traffic.row_share else READS
+        weighted = (HOT_WRITES if writes else HOT_READS) if hot else (WRITES if writes else reads)
         (kind,) = self._random.choices(*weighted)
         wish = kind(self)
         if wish.body is None:
@@ -187,5 +188,6 @@ READS: _Kinds = (
     [27, 19, 24, 14, 10, 0.5, 0.4, 0.4],
 )
 WRITES: _Kinds = ([Mix.put_in_cart, Mix.order, Mix.change_price, Mix.move, Mix.write_post], [2, 1, 0.8, 0.6, 0.3])
+ROW_READS: _Kinds = ([Mix.see_user, Mix.see_product], [1, 1])
 HOT_READS: _Kinds = ([Mix.see_hot_product, Mix.see_hot_price], [4, 1])
 HOT_WRITES: _Kinds = ([Mix.order_hot, Mix.change_hot_price], [4, 1])

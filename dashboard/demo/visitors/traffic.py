@@ -27,7 +27,8 @@ class ShopSize:
 class Traffic:
     """rate: requests a second, on average, outside bursts. skew: Zipf exponent, 0 asks for all evenly. users, products:
     only the rows 1 to that number are asked for. write_share: of the requests, 0 to 1. burst_factor: in 2 of every 10
-    seconds the rate is so many times higher; 1 is none. hot_share: of the requests, all for one product, 0 to 1."""
+    seconds the rate is so many times higher; 1 is none. hot_share: of the requests, all for one product, 0 to 1.
+    row_share: of the other reads, for a user or a product and nothing else, 0 to 1."""
 
     users: int
     products: int
@@ -36,6 +37,7 @@ class Traffic:
     write_share: float = WRITE_SHARE
     burst_factor: float = 1.0
     hot_share: float = 0.0
+    row_share: float = 0.0
 
     def turned(self, wanted: object, size: ShopSize) -> Traffic:
         """With those of `wanted` (a JSON object) turned. Raises BadTraffic."""
@@ -60,6 +62,7 @@ def _checked(name: str, value: object, size: ShopSize) -> float:
         "write_share": (0.0, 1.0),
         "burst_factor": (1.0, 20.0),
         "hot_share": (0.0, 1.0),
+        "row_share": (0.0, 1.0),
     }[name]
     whole = name in ("users", "products")
     is_number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
