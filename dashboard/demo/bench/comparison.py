@@ -48,7 +48,7 @@ class Plan:
 class Result:
     """Of one pattern. `queries` and `duplicates` a second; `lag_s` the longest; `lost` None where the queue was not
     written in time, so that nobody knows. `bypasses` are reads past the cache, as it did not answer in time: of rows
-    whose changes are still in its queue they are stale."""
+    whose changes are still in its queue they may be stale."""
 
     pattern: str
     prevention: str
