@@ -9,6 +9,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.site import HAYSTACK
+from tests.programs import wait_until
 
 THIN = "\u202f"
 
@@ -97,6 +98,9 @@ def test_a_search_shows_its_progress_and_can_be_stopped_and_continued(open_page:
     status = page.locator("#search-status")
     expect(status.get_by_role("progressbar")).to_be_visible()
     expect(status).to_contain_text(re.compile(r"of 600\sk keys examined, 0 found"))
+    wait_until(
+        lambda: page.wait_for_timeout(20) or held, "the page asks for the next step"
+    )  # else it is Go on that is held
     status.get_by_role("button", name="Stop").click()
     expect(status).to_contain_text("Stopped:")
     expect(status.get_by_role("progressbar")).to_have_count(0)
