@@ -111,4 +111,5 @@ def assemble(plan: Plan) -> Parts:
         relay=Relay(database, keys, outdate, tell, lambda done: counters.count("relayed", done)),
         queue=Queue(remote, keys),
         flusher=flusher,
+        revalidate=revalidate,
     )

@@ -13,6 +13,7 @@ from dashboard.demo.caching.remote import Remote
 from dashboard.demo.counters import Counters
 from dashboard.demo.flusher import Flusher
 from dashboard.demo.keyspace import Keyspace
+from dashboard.demo.prevention.revalidate import Revalidate
 from dashboard.demo.relay import Relay
 from dashboard.demo.sources import Sources
 from dashboard.demo.sql.database import Database
@@ -42,6 +43,7 @@ class Parts:
     relay: Relay
     queue: Queue
     flusher: Flusher
+    revalidate: Revalidate
 
     def start(self) -> None:
         self.invalidations.start()
@@ -52,6 +54,7 @@ class Parts:
         self.flusher.close()
         self.relay.close()
         self.invalidations.close()
+        self.revalidate.close()
         self.database.close()
         self.remote.close()
 

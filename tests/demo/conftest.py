@@ -22,6 +22,7 @@ from dashboard.demo.sql.build import ensure_database
 from dashboard.demo.sql.database import Database, sqlite_url
 from dashboard.demo.sql.making import Size
 from dashboard.demo.sql.schema import POSTGRES_SCHEMA
+from tests.demo.table import Cached, Clock, Table, cached
 from tests.postgres import Postgres
 from tests.postgres import running as postgres_running
 from tests.servers import Server
@@ -39,6 +40,24 @@ def parts_of(app: Flask) -> Parts:
     """What a shop is made of."""
     found: Parts = app.extensions[EXTENSION]
     return found
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def table() -> Table:
+    return Table()
+
+
+@pytest.fixture
+def here(valkey: Server, clock: Clock) -> Iterator[Cached]:
+    """One process over the shared cache, with nothing in the way of stampedes."""
+    found = cached(valkey.url, clock=clock)
+    yield found
+    found.remote.close()
 
 
 @pytest.fixture(scope="session")

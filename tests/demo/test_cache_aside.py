@@ -26,16 +26,6 @@ from tests.servers import HOST, Server, free_port, running
 
 
 @pytest.fixture
-def table() -> Table:
-    return Table()
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def over(clock: Clock, table: Table) -> Iterator[Callable[..., Pattern]]:
     """The pattern over the cache at a URL."""
     opened: list[Cached] = []

@@ -42,14 +42,6 @@ def test_they_are_dropped_by_key_by_tag_and_all_at_once(copies: Copies) -> None:
     assert copies.clear() == 0
 
 
-def test_all_that_was_made_of_an_entry_goes_with_it(copies: Copies) -> None:
-    keep(copies, "p:1")
-    assert copies.put("p:1:in-short", {"id": 1}, copies.ticket(), of="p:1")
-    assert copies.put("p:2:in-short", {"id": 2}, copies.ticket(), of="p:2")
-    assert copies.drop(["p:1"]) == 2
-    assert (copies.get("p:1"), copies.get("p:1:in-short"), copies.get("p:2:in-short")) == (None, None, {"id": 2})
-
-
 def test_there_are_never_more_than_a_few_and_the_least_used_make_room(copies: Copies) -> None:
     for number in range(MOST_COPIES):
         keep(copies, f"p:{number}")
@@ -64,7 +56,6 @@ def test_what_was_read_before_its_row_was_told_to_have_changed_is_not_kept(copie
     ticket = copies.ticket()
     copies.drop(["a"])
     assert not copies.put("a", {"id": 1}, ticket)
-    assert not copies.put("a:in-short", {"id": 1}, ticket, of="a")
     assert copies.get("a") is None
     assert copies.put("b", {"id": 1}, ticket), "another row's change is none of its business"
     assert copies.put("a", {"id": 2}, copies.ticket())

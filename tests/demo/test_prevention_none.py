@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.demo.stepping import Stepper, pause
-from tests.demo.table import KEY, ROW, TTL, Cached, Table, cached
+from tests.demo.table import KEY, ROW, TTL, Cached, Table
 from tests.servers import Server
-
-
-@pytest.fixture
-def here(valkey: Server) -> Iterator[Cached]:
-    found = cached(valkey.url)
-    yield found
-    found.remote.close()
 
 
 def test_everybody_loads_what_is_not_there_and_the_first_fills(here: Cached) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,23 +13,10 @@ from dashboard.demo.encoding import Document
 from dashboard.demo.patterns import Load
 from dashboard.demo.patterns.read_through import ReadThrough
 from dashboard.demo.prevention.mutex import Mutex
-from tests.demo.table import KEY, ROW, TTL, Cached, Table, cached
+from tests.demo.table import KEY, ROW, TTL, Cached, Table
 from tests.programs import wait_until
-from tests.servers import Server
 
 READERS = 16
-
-
-@pytest.fixture
-def here(valkey: Server) -> Iterator[Cached]:
-    found = cached(valkey.url)
-    yield found
-    found.remote.close()
-
-
-@pytest.fixture
-def table() -> Table:
-    return Table()
 
 
 def over(here: Cached, table: Table) -> ReadThrough:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -13,8 +13,7 @@ from dashboard.demo.patterns.cache_aside import CacheAside
 from dashboard.demo.patterns.read_through import ReadThrough
 from dashboard.demo.patterns.telling import Teller
 from dashboard.demo.patterns.write_through import WriteThrough
-from tests.demo.table import KEY, ROW, TTL, Cached, Clock, Table, cached
-from tests.servers import Server
+from tests.demo.table import KEY, ROW, TTL, Cached, Clock, Table
 
 MAKE: dict[str, Callable[[Cached, Table], Pattern]] = {
     "cache-aside": lambda here, table: CacheAside(here.reader, here.entries, table),
@@ -23,18 +22,6 @@ MAKE: dict[str, Callable[[Cached, Table], Pattern]] = {
         here.reader, here.entries, table, lambda _key: (table.loader(ROW), TTL)
     ),
 }
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def here(valkey: Server, clock: Clock) -> Iterator[Cached]:
-    found = cached(valkey.url, clock=clock)
-    yield found
-    found.remote.close()
 
 
 def away(here: Cached, clock: Clock, seconds: float = 60.0) -> Callable[[], None]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from dashboard.demo.patterns.write_through import WriteThrough
@@ -11,23 +9,6 @@ from dashboard.demo.prevention.revalidate import GRACE_SHARE, Revalidate
 from tests.demo.stepping import Stepper, pause
 from tests.demo.table import KEY, ROW, TTL, Cached, Clock, Table, cached
 from tests.servers import Server
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def here(valkey: Server, clock: Clock) -> Iterator[Cached]:
-    found = cached(valkey.url, clock=clock)
-    yield found
-    found.remote.close()
-
-
-@pytest.fixture
-def table() -> Table:
-    return Table()
 
 
 def over(here: Cached, table: Table) -> WriteThrough:

@@ -26,12 +26,11 @@ MOST_REMEMBERED = 1000  # keys that were dropped last; of earlier ones it is onl
 @dataclass(frozen=True)
 class _Copy:
     document: Document
-    of: str
     tags: frozenset[str]
 
 
 class Copies:
-    """Documents by name, each made of the entry under a key, with tags. Thread-safe; closed at first.
+    """Documents by their key, each with tags. Thread-safe; closed at first.
 
     `clock` gives seconds that never go back. The least used makes room. Nobody may change a document that is kept.
     """
@@ -64,9 +63,9 @@ class Copies:
             self._is_open = False
             self._forget_all()
 
-    def get(self, name: str) -> Document | None:
+    def get(self, key: str) -> Document | None:
         with self._lock:
-            copy = self._copies.get(name)
+            copy = self._copies.get(key)
         return None if copy is None else copy.document
 
     def ticket(self) -> int:
@@ -74,16 +73,13 @@ class Copies:
         with self._lock:
             return self._now
 
-    def put(
-        self, name: str, document: Document, ticket: int, *, of: str | None = None, tags: Iterable[str] = ()
-    ) -> bool:
-        """Keep a copy of what lies under the key `of` (`name`, if not given); False where the ticket is worth nothing:
-        the document may be out of date already, or it is not heard what is."""
-        key = name if of is None else of
+    def put(self, key: str, document: Document, ticket: int, *, tags: Iterable[str] = ()) -> bool:
+        """Keep a copy; False where the ticket is worth nothing: the document may be out of date already, or it is not
+        heard what is."""
         with self._lock:
             if not self._is_open or ticket < max(self._told_of_all, self._told.get(key, 0)):
                 return False
-            self._copies[name] = _Copy(document, key, frozenset(tags))
+            self._copies[key] = _Copy(document, frozenset(tags))
             return True
 
     def drop(self, keys: Iterable[str]) -> int:
@@ -96,7 +92,7 @@ class Copies:
                 self._told.move_to_end(key)
             while len(self._told) > MOST_REMEMBERED:
                 self._told_of_all = self._told.popitem(last=False)[1]
-            return self._forget(lambda copy: copy.of in wanted)
+            return sum(self._copies.pop(key, None) is not None for key in wanted)
 
     def drop_tagged(self, tags: Iterable[str]) -> int:
         """Forget those that carry one of the tags; how many there were."""
@@ -119,7 +115,7 @@ class Copies:
         return self._forget(lambda _copy: True)
 
     def _forget(self, is_meant: Callable[[_Copy], bool]) -> int:
-        found = [name for name, copy in list(self._copies.items()) if is_meant(copy)]
-        for name in found:
-            self._copies.pop(name, None)
+        found = [key for key, copy in list(self._copies.items()) if is_meant(copy)]
+        for key in found:
+            self._copies.pop(key, None)
         return len(found)

@@ -12,7 +12,7 @@ from dashboard.demo.caching.entries import Entries
 from dashboard.demo.caching.flights import Flights
 from dashboard.demo.caching.reading import Reader
 from dashboard.demo.patterns import Answer, Change, Changed, Load, Rows
-from dashboard.demo.patterns.telling import Teller
+from dashboard.demo.patterns.telling import Teller, changed_and_forgotten
 
 Sources = Callable[[str], tuple[Load, float]]
 """From a key to what loads its document and to its TTL in seconds."""
@@ -40,10 +40,7 @@ class ReadThrough:
         return self.read(key)
 
     def update(self, change: Change, ttl: float) -> Changed:  # noqa: ARG002 - nothing is put into the cache
-        version = self._rows.change(change.kind, change.row, change.values)
-        if version is None:
-            return Changed(None)
-        return Changed(version, told=self._teller.forget([change.key]))
+        return changed_and_forgotten(self._rows, self._teller, change)
 
     def forget(self, keys: Sequence[str]) -> bool:
         return self._teller.forget(keys)

@@ -13,9 +13,18 @@ from itertools import islice
 
 from dashboard.demo.caching.entries import Entries
 from dashboard.demo.caching.remote import CacheTrouble
+from dashboard.demo.patterns import Change, Changed, Rows
 
 MOST_UNTOLD = 10_000  # rows; of more, the oldest are left to the relay
 AT_ONCE = 500  # rows
+
+
+def changed_and_forgotten(rows: Rows, teller: Teller, change: Change) -> Changed:
+    """Change the row, then have its entry forgotten."""
+    version = rows.change(change.kind, change.row, change.values)
+    if version is None:
+        return Changed(None)
+    return Changed(version, told=teller.forget([change.key]))
 
 
 class Teller:
