@@ -56,13 +56,13 @@ def test_it_hears_of_misses_in_their_order(ear: KeyEvents, plain: redis.Redis) -
 
 
 def test_it_hears_of_evictions(ear: KeyEvents, plain: redis.Redis) -> None:
-    plain.set("first", "x" * 1000)
-    for number in range(3000):
-        plain.set(f"k:{number}", "x" * 2000)
+    names = {b"k:%d" % number for number in range(3000)}
+    before = plain.info("stats")["evicted_keys"]
+    for name in names:
+        plain.set(name, "x" * 2000)
     heard = [key for what, key in ear.drained(5) if what == "evicted"]
-    assert len(heard) == plain.info("stats")["evicted_keys"] > 100
-    assert b"first" in heard
-    assert all(not plain.exists(key) for key in heard)
+    assert len(heard) == plain.info("stats")["evicted_keys"] - before > 100
+    assert set(heard) == names - set(plain.keys())  # which ones go is the server's choice among a few that it draws
 
 
 def test_hostile_names_arrive_as_they_are(ear: KeyEvents, plain: redis.Redis) -> None:
