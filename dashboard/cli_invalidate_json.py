@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
+from dashboard.cache.bytes_json import text_or_base64
 from dashboard.cache.estimate import Estimate
-from dashboard.cache.export_lines import text_or_base64
 from dashboard.cache.invalidation_mode import Gently, Paced, Stale
 from dashboard.cache.invalidation_report import Counts, Done, Plan, Undone
 from dashboard.cache.invalidation_task import Task

@@ -7,9 +7,8 @@ from collections.abc import Iterable
 
 import click
 
-from dashboard.cache.compare import MINUS
 from dashboard.cache.conditions import SECONDS
-from dashboard.cache.wording import NARROW
+from dashboard.cache.wording import MINUS, NARROW
 
 _TIME = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(min|[smhdw])?", re.ASCII)
 # A server's words may hold anything, such as what moves the cursor of a terminal.

@@ -18,10 +18,9 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-from dashboard.cache.compare import MINUS, signed
 from dashboard.cache.estimate import Estimate, student
 from dashboard.cache.trial_rules import Window
-from dashboard.cache.wording import NARROW, count, percent, size, span
+from dashboard.cache.wording import MINUS, NARROW, count, percent, signed, size, span
 
 MOST_BATCHES = 20
 FEWEST_BATCHES = 5

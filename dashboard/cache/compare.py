@@ -6,15 +6,14 @@ MOVER rule, as in estimate.sum_of), and one whose interval contains zero is no c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from dashboard.cache.estimate import NOTHING, Estimate, exactly, sum_of
 from dashboard.cache.report import OTHER, Group, NamespaceRow, Report
-from dashboard.cache.wording import NARROW, count, size
+from dashboard.cache.wording import count, signed, size
 
-MINUS = "\u2212"
 NAMED = 3  # differences that the sentence names
 Kind = Literal["both", "new", "gone", "unlisted"]
 
@@ -195,8 +194,3 @@ def _said(one: Difference) -> str:
     if one.keys.certain:
         return f"{one.name} {signed(one.keys.delta.value, count)} keys"
     return f"{one.name} no certain change"
-
-
-def signed(value: float, words: Callable[[float], str]) -> str:
-    """`+ 1.1 GB`, or with a minus: the sign stands apart, so that it is not read as a part of a name."""
-    return f"{MINUS if value < 0 else '+'}{NARROW}{words(abs(value))}"

@@ -19,8 +19,8 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from dashboard.cache.bytes_json import JSON, text_or_base64
 from dashboard.cache.events.event import Event, Gap, Item
-from dashboard.cache.export_lines import JSON, text_or_base64
 from dashboard.cache.key_token import printable
 
 

@@ -18,10 +18,9 @@ from dashboard.cache.export_lines import Counts, of_end
 from dashboard.cache.export_reading import Lines, Reader
 from dashboard.cache.govern import Cost
 from dashboard.cache.governor import Budget
-from dashboard.cache.invalidation import named
 from dashboard.cache.position import Position
 from dashboard.cache.progress import Progress
-from dashboard.cache.selection import Selection
+from dashboard.cache.selection import Selection, named
 from dashboard.cache.walk import walk
 from dashboard.cache.watch import Limits
 

@@ -13,19 +13,17 @@ for a sorted set; [[id, [[field, value], ...]], ...] for a stream.
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
+from dashboard.cache.bytes_json import JSON, base64_of, text_or_base64
 from dashboard.cache.decode import decode
 
 TEXT_MOST = 1024 * 1024  # bytes of decoded text that stand beside the bytes of one key
 _WHOLE_MOST = 2**53  # up to here a whole number is the same as a double and as JSON
-
-JSON: TypeAlias = "int | float | str | list[JSON] | dict[str, JSON]"
 
 
 def of_value(key: bytes, kind: str, pttl: int, reply: Any) -> str:
@@ -34,7 +32,7 @@ def of_value(key: bytes, kind: str, pttl: int, reply: Any) -> str:
 
 
 def of_dump(key: bytes, kind: str, pttl: int, dump: bytes) -> str:
-    return _line(key, kind, pttl, {"dump": _base64(dump)})
+    return _line(key, kind, pttl, {"dump": base64_of(dump)})
 
 
 def of_left_out(key: bytes, kind: str, pttl: int, why: str) -> str:
@@ -77,18 +75,6 @@ def _line(key: bytes, kind: str, pttl: int, content: dict[str, JSON]) -> str:
 
 def _dumped(line: dict[str, Any]) -> str:
     return json.dumps(line, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
-
-
-def text_or_base64(data: bytes) -> JSON:
-    """Bytes as a string where they are UTF-8, else {"base64": ...}: the same form as in messages to applications."""
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return {"base64": _base64(data)}
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
 
 
 class _Shown:

@@ -25,7 +25,7 @@ from dashboard.cache.invalidation_work import Work
 from dashboard.cache.keeping import Safe
 from dashboard.cache.position import Position
 from dashboard.cache.progress import Progress
-from dashboard.cache.selection import Selection
+from dashboard.cache.selection import named
 from dashboard.cache.walk import walk
 from dashboard.cache.watch import Limits
 
@@ -182,10 +182,3 @@ class _Invalidation:
             ended=standing.ended or (position.ended and bool(position.lost)),
             primaries=max(len(position.places), 1),
         )
-
-
-def named(selection: Selection) -> Selection:
-    """The same keys as a list, where the pattern can match one name only: nothing needs to be searched for it."""
-    if selection.has_wildcard or selection.keys is not None:
-        return selection
-    return replace(selection, pattern=b"*", keys=(selection.literals[-1],))

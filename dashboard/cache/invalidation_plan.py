@@ -21,14 +21,13 @@ from dashboard.cache.errors import CacheError
 from dashboard.cache.estimate import NOTHING, Z_95, Estimate, exactly
 from dashboard.cache.governor import Budget
 from dashboard.cache.hottest import hottest
-from dashboard.cache.invalidation import named
 from dashboard.cache.invalidation_effect import Traffic, effect
 from dashboard.cache.invalidation_report import EXAMPLES, HotKey, Plan
 from dashboard.cache.invalidation_task import Task
 from dashboard.cache.keeping import Keeping, Kept
 from dashboard.cache.key_token import printable
 from dashboard.cache.report import Report, Snapshot
-from dashboard.cache.selection import Selection
+from dashboard.cache.selection import Selection, named
 from dashboard.cache.walk import walk
 from dashboard.cache.watch import Limits
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from dashboard.cache import glob
@@ -237,3 +237,10 @@ def _line_of(key: bytes) -> str:
 def glob_escape(key: bytes) -> bytes:
     """A pattern that matches this key and no other."""
     return re.sub(rb"([*?\[\]\\])", rb"\\\1", key)
+
+
+def named(selection: Selection) -> Selection:
+    """The same keys as a list, where the pattern can match one name only: nothing needs to be searched for it."""
+    if selection.has_wildcard or selection.keys is not None:
+        return selection
+    return replace(selection, pattern=b"*", keys=(selection.literals[-1],))

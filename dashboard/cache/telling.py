@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from dashboard.cache.bytes_json import text_or_base64
 from dashboard.cache.connect import Cache, Node
 from dashboard.cache.errors import CacheError, translate
-from dashboard.cache.export_lines import text_or_base64
 from dashboard.cache.invalidation_task import Task, Tell
 from dashboard.cache.sending import send
 from dashboard.cache.told_form import BATCH, message, names

@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from dashboard.cache.export_lines import text_or_base64
+from dashboard.cache.bytes_json import text_or_base64
 
 VERSION = 1
 BATCH = 500  # keys of one message

@@ -5,7 +5,10 @@ Bytes are counted as the server's own `_human` fields do: 1 kB is 1024 bytes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 NARROW = "\u202f"  # no-break: a number and its unit stay on one line
+MINUS = "\u2212"
 _STEPS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -73,3 +76,8 @@ def number_of(value: float, one: str, many: str = "") -> str:
 def _digits(value: float) -> str:
     text = f"{value:.0f}" if abs(value) >= 99.95 else f"{value:.1f}"
     return text.removesuffix(".0")
+
+
+def signed(value: float, words: Callable[[float], str]) -> str:
+    """`+ 1.1 GB`, or with a minus: the sign stands apart, so that it is not read as a part of a name."""
+    return f"{MINUS if value < 0 else '+'}{NARROW}{words(abs(value))}"
