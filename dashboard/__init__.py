@@ -27,7 +27,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     from flask import Flask
 
-    from dashboard.cache.connect import Cache
+    from dashboard.cache.servers.connect import Cache
     from dashboard.settings import load_settings, prepare_data_folder, secret_key
     from dashboard.store.engine import open_store
     from dashboard.views import access, assets, blueprints, deck, filters, render, shell

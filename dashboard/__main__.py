@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboard.cli import main
+from dashboard.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from dashboard.cache.target import BadTarget, Target, parse_targets
+from dashboard.cache.servers.target import BadTarget, Target, parse_targets
 
 PREFIX = "CACHEDECK_"
 

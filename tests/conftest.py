@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from dashboard.cache import target, watch
+from dashboard.cache.servers import target
+from dashboard.cache.walking import watch
 from tests.servers import Cluster, Server, start, start_cluster
 
 _seconds = target._seconds

@@ -10,18 +10,18 @@ from typing import Any
 
 from sqlalchemy import update
 
-from dashboard.cache.acknowledging import Ack, Counted, Silent
-from dashboard.cache.audience import Audience, NodeAudience
-from dashboard.cache.client_list import Client
 from dashboard.cache.estimate import Estimate, exactly
-from dashboard.cache.message_draft import Draft
-from dashboard.cache.progress import Progress
-from dashboard.cache.publishing import Publication
-from dashboard.cache.regret import Trace
-from dashboard.cache.regret_count import Regret
-from dashboard.cache.saving import Saving, SavingSnapshot, Way
-from dashboard.cache.stampede import AbsentKey, Alert, Episode, MissedKey, MissedNamespace, Name, Stampedes
-from dashboard.cache.stampede_watch import Watch
+from dashboard.cache.eviction.regret import Trace
+from dashboard.cache.eviction.regret_count import Regret
+from dashboard.cache.listeners.client_list import Client
+from dashboard.cache.messages.acknowledging import Ack, Counted, Silent
+from dashboard.cache.messages.audience import Audience, NodeAudience
+from dashboard.cache.messages.draft import Draft
+from dashboard.cache.messages.publishing import Publication
+from dashboard.cache.saving.run import Saving, SavingSnapshot, Way
+from dashboard.cache.stampedes.report import AbsentKey, Alert, Episode, MissedKey, MissedNamespace, Name, Stampedes
+from dashboard.cache.stampedes.run import Watch
+from dashboard.cache.walking.progress import Progress
 from dashboard.jobs import eviction_trace_job, publish_job, stampede_watch_job
 from dashboard.jobs.kind import HasProgress, Kind
 from dashboard.jobs.results import text_of, told_of

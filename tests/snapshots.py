@@ -13,10 +13,8 @@ from itertools import pairwise
 
 from sqlalchemy import update
 
-from dashboard.cache import slots
-from dashboard.cache.estimate import Estimate, count_from_sample, exactly
-from dashboard.cache.progress import Progress
-from dashboard.cache.report import (
+from dashboard.cache.analysis import slots
+from dashboard.cache.analysis.report import (
     Activity,
     BigKey,
     Cliff,
@@ -28,7 +26,9 @@ from dashboard.cache.report import (
     Sizes,
     Snapshot,
 )
-from dashboard.cache.selection import Selection
+from dashboard.cache.estimate import Estimate, count_from_sample, exactly
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.walking.progress import Progress
 from dashboard.jobs import results
 from dashboard.jobs.analysis_job import KIND as ANALYSIS
 from dashboard.jobs.analysis_job import arguments

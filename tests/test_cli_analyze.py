@@ -17,11 +17,11 @@ import pytest
 import redis
 from click.testing import CliRunner, Result
 
-from dashboard.cache import analysis
-from dashboard.cache.fold import namespace_of
-from dashboard.cache.key_token import from_printable, printable
-from dashboard.cache.slots import BUCKETS, TTL_LABELS, slot_of
-from dashboard.cli import main
+from dashboard.cache.analysis import run as analysis
+from dashboard.cache.analysis.slots import BUCKETS, TTL_LABELS, slot_of
+from dashboard.cache.selecting.fold import namespace_of
+from dashboard.cache.selecting.key_token import from_printable, printable
+from dashboard.cli.main import main
 from dashboard.store import ttl_rules
 from dashboard.store.engine import open_store
 from tests.cache.broken import stopped

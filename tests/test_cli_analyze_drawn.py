@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from dashboard import cli_analyze_json, cli_analyze_tables
-from dashboard.cache.design import design_findings
+from dashboard.cache.analysis.design import design_findings
+from dashboard.cache.analysis.report import BigKey, Report, RuleRow, Snapshot
+from dashboard.cache.analysis.slots import TTL_LABELS
 from dashboard.cache.estimate import NOTHING, Estimate, exactly
-from dashboard.cache.progress import Progress
-from dashboard.cache.report import BigKey, Report, RuleRow, Snapshot
-from dashboard.cache.selection import Selection
-from dashboard.cache.slots import TTL_LABELS
-from dashboard.cli_analyze_tables import number, size
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.walking.progress import Progress
+from dashboard.cli import analyze_json, analyze_tables
+from dashboard.cli.analyze_tables import number, size
 from tests.programs import ROOT
 from tests.snapshots import KINDS, snapshot
 
@@ -27,12 +27,12 @@ _GROUPS = ("types", "encodings")  # documented together with `ttl`
 
 def drawn(snap: Snapshot, top: int = 20) -> str:
     findings = design_findings(snap.report, Selection(), b":")
-    return "\n".join(cli_analyze_tables.lines(snap.progress, snap.report, findings, top))
+    return "\n".join(analyze_tables.lines(snap.progress, snap.report, findings, top))
 
 
 def written(snap: Snapshot, top: int | None = None) -> dict[str, Any]:
     """As JSON, and read back."""
-    report = cli_analyze_json.of_report(snap.report, top)
+    report = analyze_json.of_report(snap.report, top)
     found: dict[str, Any] = json.loads(json.dumps(report, allow_nan=False))
     return found
 
@@ -89,7 +89,7 @@ def test_estimates_are_a_value_within_an_interval() -> None:
 
 
 def test_an_interval_without_an_upper_end_is_still_json() -> None:
-    assert cli_analyze_json.figure(Estimate(3.0, 1.0, math.inf)) == {"value": 3, "low": 1, "high": None}
+    assert analyze_json.figure(Estimate(3.0, 1.0, math.inf)) == {"value": 3, "low": 1, "high": None}
 
 
 def test_what_is_not_told_is_null() -> None:
@@ -224,7 +224,7 @@ def test_a_very_long_name_takes_one_short_line() -> None:
 
 def test_every_field_is_documented_and_no_other() -> None:
     snap = snapshot()
-    whole = {"cache", "selection", "stopped", "findings", *cli_analyze_json.of_progress(snap.progress), *written(snap)}
+    whole = {"cache", "selection", "stopped", "findings", *analyze_json.of_progress(snap.progress), *written(snap)}
     section = (ROOT / "docs" / "analysis.md").read_text(encoding="utf-8").partition("## As JSON")[2]
     rows = {
         name: description
@@ -232,7 +232,7 @@ def test_every_field_is_documented_and_no_other() -> None:
         for name in re.findall("`([a-z_]+)`", names)
     }
     assert set(rows) == whole
-    findings = cli_analyze_json.of_findings(design_findings(snap.report, Selection(), b":"))
+    findings = analyze_json.of_findings(design_findings(snap.report, Selection(), b":"))
     for name, parts in {**written(snap), "findings": findings, "selection": findings[0]["selection"]}.items():
         one = parts[0] if isinstance(parts, list) and parts else parts
         fields = one if isinstance(one, dict) else ()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from dashboard.cli_audit import audit_group
+from dashboard.cli.audit import audit_group
 from dashboard.store import audit
 from dashboard.store.audit import Change
 from dashboard.store.engine import Store, open_store

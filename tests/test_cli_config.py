@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from dashboard.cli import main
+from dashboard.cli.main import main
 from dashboard.settings import Settings
 from tests.servers import HOST, Cluster, Server, free_port, running
 

@@ -15,10 +15,10 @@ import pytest
 import redis
 from click.testing import CliRunner, Result
 
-from dashboard.cache.target import parse_target
-from dashboard.cli import main
-from dashboard.cli_demo import _options
-from dashboard.cli_demo_server import brought, require_usable, url_of
+from dashboard.cache.servers.target import parse_target
+from dashboard.cli.demo import _options
+from dashboard.cli.demo_server import brought, require_usable, url_of
+from dashboard.cli.main import main
 from tests.programs import CACHEDECK, alive, command_lines, descendants, environment, running, status, wait_until
 from tests.servers import HOST, Server, free_port
 from tests.servers import running as serving

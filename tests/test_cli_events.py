@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from dashboard.cli import main
+from dashboard.cli.main import main
 from tests.cache.broken import stopped
 from tests.programs import CACHEDECK, ROOT, environment, wait_until
 from tests.servers import HOST, Server, free_port, running

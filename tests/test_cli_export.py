@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from dashboard.cli import main
+from dashboard.cli.main import main
 from dashboard.settings import load_settings
 from dashboard.store import audit
 from dashboard.store.audit import Filters
@@ -129,7 +129,7 @@ def test_a_server_that_is_down_is_one_sentence(shop: Server, monkeypatch: pytest
 
 
 def test_a_primary_that_is_lost_is_said_and_the_rest_is_written(shop: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dashboard.cache.export.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("dashboard.cache.exporting.run.PATIENCE_SECONDS", 0.0)
     cluster = start_cluster(3, "--cluster-require-full-coverage", "no", "--cluster-node-timeout", "60000")
     try:
         monkeypatch.setenv("CACHEDECK_CACHES", f"shop={cluster.url}?timeout=0.4&connect_timeout=0.4")

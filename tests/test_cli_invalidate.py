@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from dashboard.cli import main
+from dashboard.cli.main import main
 from dashboard.jobs import invalidating
 from dashboard.settings import load_settings
 from dashboard.store import audit, invalidations, jobs

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from dashboard.cache.key_token import from_printable, printable
-from dashboard.cache.selection import glob_escape
-from dashboard.cli import main
+from dashboard.cache.selecting.key_token import from_printable, printable
+from dashboard.cache.selecting.selection import glob_escape
+from dashboard.cli.main import main
 from tests.cache.broken import stopped
 from tests.cache.hostile_keys import HOSTILE
 from tests.programs import CACHEDECK, ROOT, environment

@@ -15,7 +15,7 @@ import pytest
 from argon2 import PasswordHasher
 from click.testing import CliRunner, Result
 
-from dashboard.cli_operators import operator_group
+from dashboard.cli.operators import operator_group
 from dashboard.store import audit, operators, passwords
 from dashboard.store.audit import Entry, Filters
 from dashboard.store.engine import Store, open_store
@@ -185,7 +185,7 @@ def _on_a_terminal(arguments: list[str], typed: list[str]) -> str:
     The session of its own keeps getpass from the terminal on which the tests are run.
     """
     leader, follower = pty.openpty()
-    command = [sys.executable, "-c", "from dashboard.cli_operators import operator_group as g; g()", *arguments]
+    command = [sys.executable, "-c", "from dashboard.cli.operators import operator_group as g; g()", *arguments]
     process = subprocess.Popen(command, stdin=follower, stdout=follower, stderr=follower, start_new_session=True)
     os.close(follower)
     shown, asked = "", 0

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from dashboard.cli import main
+from dashboard.cli.main import main
 from dashboard.settings import load_settings
 from dashboard.store import audit, setting_changes, trials, workers
 from dashboard.store.audit import Filters

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from dashboard.cli import main
+from dashboard.cli.main import main
 from dashboard.settings import load_settings
 from dashboard.store import audit
 from dashboard.store.audit import Filters

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from dashboard.cli import main
+from dashboard.cli.main import main
 from dashboard.settings import PREFIX, Settings
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -60,7 +60,7 @@ def test_every_option_of_every_command_is_documented_and_no_other() -> None:
 
 
 def test_every_cache_option_is_documented() -> None:
-    from dashboard.cache import target
+    from dashboard.cache.servers import target
 
     rows = _documented("configuration.md", r"^\| (`[a-z_`, ]+`) \| [^|]+ \| [^|]+ \|$")
     documented = {name for row in rows for name in re.findall(r"`([a-z_]+)`", row)}

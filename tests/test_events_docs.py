@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.message_draft import Draft
-from dashboard.cache.publishing import Publication, publish
-from dashboard.cache.target import parse_target
+from dashboard.cache.messages.draft import Draft
+from dashboard.cache.messages.publishing import Publication, publish
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
 from tests.programs import wait_until
 from tests.servers import HOST, Server, running
 
@@ -90,7 +90,7 @@ def test_the_documented_client_is_short_and_its_acknowledgement_is_listed(cache:
 
 
 def test_the_documented_acknowledgement_is_one(cache: Cache, valkey: Server) -> None:
-    from dashboard.cache.acknowledging import Acknowledging
+    from dashboard.cache.messages.acknowledging import Acknowledging
 
     heard = Acknowledging(json.loads(ACK)["message"], ())
     heard.take(ACK.encode(), 1.0)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.cache.finding_rules import Rule
-from dashboard.cache.findings import BY_ID, RULES
+from dashboard.cache.findings.rule import Rule
+from dashboard.cache.findings.rules import BY_ID, RULES
 from dashboard.store.schema import SilenceRow
 
 TEXT = (Path(__file__).parent.parent / "docs" / "findings.md").read_text(encoding="utf-8")

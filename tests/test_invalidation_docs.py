@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.export import Options, export, last_line
-from dashboard.cache.invalidation_task import Task, Tell
-from dashboard.cache.selection import Selection
-from dashboard.cache.target import parse_target
-from dashboard.cache.telling import Telling
+from dashboard.cache.exporting.run import Options, export, last_line
+from dashboard.cache.invalidation.task import Task, Tell
+from dashboard.cache.invalidation.telling import Telling
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
 from tests.programs import wait_until
 from tests.servers import HOST, Server
 

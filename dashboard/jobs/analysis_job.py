@@ -7,13 +7,13 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from dashboard.cache.analysis import Options, analyze
-from dashboard.cache.governor import Budget
-from dashboard.cache.report import Snapshot
-from dashboard.cache.rules import Rule
-from dashboard.cache.selection import BadSelection, Selection, from_query
-from dashboard.cache.selection_words import in_words
-from dashboard.cache.watch import Limits
+from dashboard.cache.analysis.report import Snapshot
+from dashboard.cache.analysis.run import Options, analyze
+from dashboard.cache.selecting.selection import BadSelection, Selection, from_query
+from dashboard.cache.selecting.ttl_rules import Rule
+from dashboard.cache.selecting.words import in_words
+from dashboard.cache.walking.governor import Budget
+from dashboard.cache.walking.watch import Limits
 from dashboard.jobs.kind import Arguments, Kind, Refused, Work
 from dashboard.store import ttl_rules
 from dashboard.store.engine import Store

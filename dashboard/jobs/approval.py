@@ -9,7 +9,7 @@ import math
 from typing import Protocol
 
 from dashboard.cache.estimate import Estimate
-from dashboard.cache.invalidation_report import Plan
+from dashboard.cache.invalidation.report import Plan
 from dashboard.cache.wording import size
 
 MB = 1024 * 1024

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from dashboard.cache.connect import Cache
+from dashboard.cache.servers.connect import Cache
 from dashboard.jobs.caller import Caller, audited
 from dashboard.jobs.invalidation_standing import (
     Standing,

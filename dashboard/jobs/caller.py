@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from dashboard.cache.connect import Cache
+from dashboard.cache.servers.connect import Cache
 from dashboard.store import audit
 from dashboard.store.audit import JSON, Attempt, Change
 from dashboard.store.engine import Store

@@ -6,9 +6,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dashboard.cache.commands import Cost, Costs, carry, costs_of, parse, was_set_back
-from dashboard.cache.connect import Cache, Node
 from dashboard.cache.errors import CacheError
+from dashboard.cache.servers.connect import Cache, Node
+from dashboard.cache.statistics.commands import Cost, Costs, carry, costs_of, parse, was_set_back
 from dashboard.store import command_samples
 from dashboard.store.command_samples import CommandSample
 from dashboard.store.engine import Store

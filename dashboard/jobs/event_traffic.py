@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dashboard.cache.commands import calls_grown
-from dashboard.cache.notification_cost import Traffic
-from dashboard.cache.picture import WINDOW_SECONDS
+from dashboard.cache.notifications.cost import Traffic
+from dashboard.cache.statistics.commands import calls_grown
+from dashboard.cache.statistics.picture import WINDOW_SECONDS
 from dashboard.jobs import latency
 from dashboard.jobs.seeing import gather
 from dashboard.store import command_samples

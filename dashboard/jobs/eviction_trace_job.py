@@ -11,9 +11,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from dashboard.cache.keyevents import FLAGS
-from dashboard.cache.regret import Options, Trace, regret
-from dashboard.cache.regret_count import FOLLOWED_SECONDS
+from dashboard.cache.eviction.regret import Options, Trace, regret
+from dashboard.cache.eviction.regret_count import FOLLOWED_SECONDS
+from dashboard.cache.notifications.keyevents import FLAGS
 from dashboard.cache.wording import span
 from dashboard.jobs import notifying
 from dashboard.jobs.caller import Caller

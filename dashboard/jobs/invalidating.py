@@ -10,10 +10,10 @@ with the job right afterwards.
 
 from __future__ import annotations
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.invalidation_mode import Paced
-from dashboard.cache.invalidation_report import Plan
-from dashboard.cache.invalidation_task import Task
+from dashboard.cache.invalidation.mode import Paced
+from dashboard.cache.invalidation.report import Plan
+from dashboard.cache.invalidation.task import Task
+from dashboard.cache.servers.connect import Cache
 from dashboard.cache.wording import size
 from dashboard.jobs.approval import asked_for, most_unapproved, needs_approval
 from dashboard.jobs.asking import Caller, asked_by, audited, invalidation_of, refusing, standing_of

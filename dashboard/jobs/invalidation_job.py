@@ -8,16 +8,18 @@ from dataclasses import replace
 
 from pydantic import TypeAdapter
 
-from dashboard.cache import invalidation, invalidation_plan, restore
-from dashboard.cache.governor import Budget
-from dashboard.cache.invalidation_mode import BadMode
-from dashboard.cache.invalidation_report import Done, Plan, Undone
-from dashboard.cache.invalidation_task import BadTell, Task, outline_from_query, task_from_query
-from dashboard.cache.keeping import Kept
-from dashboard.cache.key_token import from_printable
-from dashboard.cache.selection import BadSelection
-from dashboard.cache.standing import BadStanding, Standing
-from dashboard.cache.watch import Limits
+from dashboard.cache.invalidation import plan as invalidation_plan
+from dashboard.cache.invalidation import restore
+from dashboard.cache.invalidation import run as invalidation
+from dashboard.cache.invalidation.mode import BadMode
+from dashboard.cache.invalidation.report import Done, Plan, Undone
+from dashboard.cache.invalidation.standing import BadStanding, Standing
+from dashboard.cache.invalidation.task import BadTell, Task, outline_from_query, task_from_query
+from dashboard.cache.reading.keeping import Kept
+from dashboard.cache.selecting.key_token import from_printable
+from dashboard.cache.selecting.selection import BadSelection
+from dashboard.cache.walking.governor import Budget
+from dashboard.cache.walking.watch import Limits
 from dashboard.jobs.kind import Arguments, Kind, Refused, Work
 from dashboard.jobs.traffic import traffic_of
 from dashboard.jobs.vault_safe import VaultSafe, frames, standing

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from dashboard.cache.estimate import Estimate
-from dashboard.cache.invalidation_mode import BadMode
-from dashboard.cache.invalidation_report import Done, Plan, Undone
-from dashboard.cache.invalidation_task import BadTell, Outline, Task, outline_from_query, task_from_query
-from dashboard.cache.selection import BadSelection
+from dashboard.cache.invalidation.mode import BadMode
+from dashboard.cache.invalidation.report import Done, Plan, Undone
+from dashboard.cache.invalidation.task import BadTell, Outline, Task, outline_from_query, task_from_query
+from dashboard.cache.selecting.selection import BadSelection
 from dashboard.jobs import results
 from dashboard.jobs.approval import asked_for, needs_approval
 from dashboard.jobs.invalidation_job import PLAN, RUN, UNDO

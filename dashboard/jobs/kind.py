@@ -13,8 +13,8 @@ from typing import Any, Protocol, TypeAlias
 
 from pydantic import TypeAdapter
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.progress import Progress
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.walking.progress import Progress
 from dashboard.settings import Settings
 from dashboard.store.audit import JSON
 from dashboard.store.engine import Store

@@ -6,7 +6,7 @@ import time
 import weakref
 from dataclasses import replace
 
-from dashboard.cache.picture import WINDOW_SECONDS, Analysed, Known, OpenTrial, Picture, Stampeded
+from dashboard.cache.statistics.picture import WINDOW_SECONDS, Analysed, Known, OpenTrial, Picture, Stampeded
 from dashboard.jobs import seeing, snapshots, stampede_watch_job
 from dashboard.jobs.latency import p99_ms
 from dashboard.store import jobs, trials

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
-from dashboard.cache.commands import Cost, Costs, added, costs_of, grown, sum_of, together_grown
+from dashboard.cache.statistics.commands import Cost, Costs, added, costs_of, grown, sum_of, together_grown
 from dashboard.store import command_samples
 from dashboard.store.command_samples import CommandSample
 from dashboard.store.engine import Store

@@ -13,12 +13,13 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 
-from dashboard.cache import config_file, container, tuning
-from dashboard.cache.connect import Cache
 from dashboard.cache.errors import CacheError
-from dashboard.cache.eviction_age import BESIDE_SECONDS, eviction_age
-from dashboard.cache.fullness import NEARLY_FULL
-from dashboard.cache.tuning import NodeSettings
+from dashboard.cache.eviction.age import BESIDE_SECONDS, eviction_age
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.statistics.fullness import NEARLY_FULL
+from dashboard.cache.tuning import config_file, container
+from dashboard.cache.tuning import nodes as tuning
+from dashboard.cache.tuning.nodes import NodeSettings
 
 LOOK_SECONDS = 60.0
 """A few commands on each node: soon enough to see somebody else's CONFIG SET."""

@@ -13,10 +13,10 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, UnknownMetricFamily
 from prometheus_client.exposition import choose_encoder
 
-from dashboard.cache.commands import costs_of
-from dashboard.cache.exposed import FAMILIES, OF_SAMPLES, Family
-from dashboard.cache.info import restored
-from dashboard.cache.picture import FORGET_SECONDS, STALE_PERIODS
+from dashboard.cache.statistics.commands import costs_of
+from dashboard.cache.statistics.exposed import FAMILIES, OF_SAMPLES, Family
+from dashboard.cache.statistics.info import restored
+from dashboard.cache.statistics.picture import FORGET_SECONDS, STALE_PERIODS
 from dashboard.jobs import latency
 from dashboard.settings import Settings
 from dashboard.store import audit, command_samples, jobs, samples, trials, workers

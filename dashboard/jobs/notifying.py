@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from dashboard.cache import tuning
-from dashboard.cache.connect import Cache
 from dashboard.cache.errors import CacheError
-from dashboard.cache.keyevents import SETTING
-from dashboard.cache.notification_flags import all_flags
-from dashboard.cache.setting import BadValue
-from dashboard.cache.trial_rules import SHORTEST, Guards
+from dashboard.cache.notifications.flags import all_flags
+from dashboard.cache.notifications.keyevents import SETTING
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.setting import BadValue
+from dashboard.cache.tuning import nodes as tuning
+from dashboard.cache.tuning.trial_rules import SHORTEST, Guards
 from dashboard.jobs import trying
 from dashboard.jobs.caller import Caller
 from dashboard.jobs.kind import Refused, Work

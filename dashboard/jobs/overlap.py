@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 
-from dashboard.cache.glob import may_match, may_overlap
-from dashboard.cache.invalidation_mode import BadMode
-from dashboard.cache.invalidation_task import BadTell, task_from_query
-from dashboard.cache.key_token import from_printable
-from dashboard.cache.selection import BadSelection, Selection, from_query
+from dashboard.cache.invalidation.mode import BadMode
+from dashboard.cache.invalidation.task import BadTell, task_from_query
+from dashboard.cache.selecting.glob import may_match, may_overlap
+from dashboard.cache.selecting.key_token import from_printable
+from dashboard.cache.selecting.selection import BadSelection, Selection, from_query
 from dashboard.jobs.kinds import KINDS
 from dashboard.store import invalidations
 from dashboard.store.engine import Store

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Mapping
 
-from dashboard.cache.connect import Cache
+from dashboard.cache.servers.connect import Cache
 from dashboard.jobs import runner
 from dashboard.jobs.kind import Kind, Work
 from dashboard.jobs.kinds import KINDS

@@ -12,9 +12,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from dashboard.cache.key_token import printable
-from dashboard.cache.message_draft import Draft
-from dashboard.cache.publishing import Publication
+from dashboard.cache.messages.draft import Draft
+from dashboard.cache.messages.publishing import Publication
+from dashboard.cache.selecting.key_token import printable
 from dashboard.cache.wording import size
 from dashboard.jobs.kind import Arguments, Kind, Refused, Work
 from dashboard.store.audit import JSON

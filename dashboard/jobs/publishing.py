@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from dashboard.cache import publishing
-from dashboard.cache.message_draft import Draft
+from dashboard.cache.messages import publishing
+from dashboard.cache.messages.draft import Draft
 from dashboard.jobs.caller import Caller
 from dashboard.jobs.kind import Kind, Refused, Work
 from dashboard.jobs.kinds import KINDS

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from dashboard.cache import tuning
-from dashboard.cache.connect import Cache, Node
 from dashboard.cache.errors import CacheError
-from dashboard.cache.tuning import NodeSettings, Put, differing
-from dashboard.cache.tuning_effect import Planned
+from dashboard.cache.servers.connect import Cache, Node
+from dashboard.cache.tuning import nodes as tuning
+from dashboard.cache.tuning.effect import Planned
+from dashboard.cache.tuning.nodes import NodeSettings, Put, differing
 from dashboard.store import setting_changes
 from dashboard.store.engine import Store
 from dashboard.store.setting_changes import Asked, Kind, NodeChange, SettingChange, settled

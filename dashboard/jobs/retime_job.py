@@ -7,13 +7,13 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from dashboard.cache.governor import Budget
-from dashboard.cache.retime import Options, plan, retime
-from dashboard.cache.retime_change import BadChange, Change, change_from_query
-from dashboard.cache.retime_tally import Done, Plan
-from dashboard.cache.selection import BadSelection, Selection, from_query
-from dashboard.cache.selection_words import in_words
-from dashboard.cache.watch import Limits
+from dashboard.cache.retiming.change import BadChange, Change, change_from_query
+from dashboard.cache.retiming.run import Options, plan, retime
+from dashboard.cache.retiming.tally import Done, Plan
+from dashboard.cache.selecting.selection import BadSelection, Selection, from_query
+from dashboard.cache.selecting.words import in_words
+from dashboard.cache.walking.governor import Budget
+from dashboard.cache.walking.watch import Limits
 from dashboard.jobs.kind import Arguments, Kind, Refused, Work
 from dashboard.settings import Settings
 from dashboard.store.audit import JSON

@@ -15,10 +15,10 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 
-from dashboard.cache.connect import Cache, Node
 from dashboard.cache.errors import CacheError
-from dashboard.cache.info import Reading, parse, reading, restored
-from dashboard.cache.rates import carry, was_set_back
+from dashboard.cache.servers.connect import Cache, Node
+from dashboard.cache.statistics.info import Reading, parse, reading, restored
+from dashboard.cache.statistics.rates import carry, was_set_back
 from dashboard.jobs import latency
 from dashboard.jobs.command_sampling import CommandSampling
 from dashboard.jobs.looking import Looking

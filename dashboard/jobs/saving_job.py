@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from dashboard.cache.estimate import NOTHING, Estimate
-from dashboard.cache.governor import Budget
-from dashboard.cache.key_token import from_printable
-from dashboard.cache.saving import Options, SavingSnapshot, measure_saving
-from dashboard.cache.selection import PATTERN_LIMIT
+from dashboard.cache.saving.run import Options, SavingSnapshot, measure_saving
+from dashboard.cache.selecting.key_token import from_printable
+from dashboard.cache.selecting.selection import PATTERN_LIMIT
+from dashboard.cache.walking.governor import Budget
 from dashboard.jobs.kind import Arguments, Kind, Refused, Work
 
 NAME = "saving"

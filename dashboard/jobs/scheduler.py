@@ -10,11 +10,11 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 
-from dashboard.cache.connect import Cache
 from dashboard.cache.errors import CacheError
-from dashboard.cache.invalidation_mode import BadMode
-from dashboard.cache.invalidation_task import BadTell, task_from_query
-from dashboard.cache.selection import BadSelection
+from dashboard.cache.invalidation.mode import BadMode
+from dashboard.cache.invalidation.task import BadTell, task_from_query
+from dashboard.cache.selecting.selection import BadSelection
+from dashboard.cache.servers.connect import Cache
 from dashboard.jobs import cron, invalidating
 from dashboard.jobs.cron import BadCron
 from dashboard.jobs.invalidating import AlreadyRun, Caller, NeedsApproval, NothingToDo, Refused, Standing

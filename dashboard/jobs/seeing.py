@@ -6,12 +6,12 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from dashboard.cache.info import Reading, restored
-from dashboard.cache.picture import FORGET_SECONDS, WINDOW_SECONDS, Picture, picture
-from dashboard.cache.rates import Rates, rates
-from dashboard.cache.report import Report, Snapshot
-from dashboard.cache.selection import BadSelection
-from dashboard.cache.tuning_effect import Evidence
+from dashboard.cache.analysis.report import Report, Snapshot
+from dashboard.cache.selecting.selection import BadSelection
+from dashboard.cache.statistics.info import Reading, restored
+from dashboard.cache.statistics.picture import FORGET_SECONDS, WINDOW_SECONDS, Picture, picture
+from dashboard.cache.statistics.rates import Rates, rates
+from dashboard.cache.tuning.effect import Evidence
 from dashboard.jobs import analysis_job, snapshots
 from dashboard.store import jobs, samples
 from dashboard.store.engine import Store

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from dashboard.cache.progress import Progress
+from dashboard.cache.walking.progress import Progress
 from dashboard.jobs.kind import HasProgress, Kind
 from dashboard.store import jobs
 from dashboard.store.engine import Store

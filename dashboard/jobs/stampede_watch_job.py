@@ -11,11 +11,11 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.notification_flags import IN_A, all_flags
-from dashboard.cache.stampede_count import THRESHOLD
-from dashboard.cache.stampede_events import flags
-from dashboard.cache.stampede_watch import Options, Watch, asks_for_new, watch
+from dashboard.cache.notifications.flags import IN_A, all_flags
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.stampedes.count import THRESHOLD
+from dashboard.cache.stampedes.events import flags
+from dashboard.cache.stampedes.run import Options, Watch, asks_for_new, watch
 from dashboard.cache.wording import span
 from dashboard.jobs import notifying
 from dashboard.jobs.caller import Caller

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from dashboard.cache.info import Reading, restored
-from dashboard.cache.invalidation_effect import Traffic
-from dashboard.cache.rates import rates
+from dashboard.cache.invalidation.effect import Traffic
+from dashboard.cache.statistics.info import Reading, restored
+from dashboard.cache.statistics.rates import rates
 from dashboard.store import samples
 from dashboard.store.engine import Store
 

@@ -13,11 +13,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dashboard.cache import tuning
-from dashboard.cache.connect import Cache
 from dashboard.cache.errors import CacheError
-from dashboard.cache.trial_rules import WINDOW_SECONDS, BadGuards, crossed, guards_of, window_of
-from dashboard.cache.tuning_effect import Planned
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.tuning import nodes as tuning
+from dashboard.cache.tuning.effect import Planned
+from dashboard.cache.tuning.trial_rules import WINDOW_SECONDS, BadGuards, crossed, guards_of, window_of
 from dashboard.cache.wording import duration, span
 from dashboard.jobs import putting, trying
 from dashboard.jobs.caller import Caller, audited

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from dashboard.cache.info import Reading
-from dashboard.cache.rates import Rates, rates
-from dashboard.cache.trial_rules import Window
+from dashboard.cache.statistics.info import Reading
+from dashboard.cache.statistics.rates import Rates, rates
+from dashboard.cache.tuning.trial_rules import Window
 from dashboard.jobs import latency
 from dashboard.jobs.latency import p99_ms, p99s_ms
 from dashboard.jobs.seeing import by_node

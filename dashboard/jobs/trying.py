@@ -9,10 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from dashboard.cache.before_after import compare
-from dashboard.cache.connect import Cache
 from dashboard.cache.errors import CacheError
-from dashboard.cache.trial_rules import LONGEST, SHORTEST, Guards
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.tuning.before_after import compare
+from dashboard.cache.tuning.trial_rules import LONGEST, SHORTEST, Guards
 from dashboard.cache.wording import duration, span
 from dashboard.jobs import putting, tuning
 from dashboard.jobs.caller import Caller, audited

@@ -14,12 +14,13 @@ import weakref
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from dashboard.cache import config_file, policies, tuning
-from dashboard.cache.capability import NOT_ALLOWED, NOT_KNOWN, READ_ONLY
-from dashboard.cache.connect import Cache
-from dashboard.cache.setting import BadValue, canonical
-from dashboard.cache.tuning import NodeSettings
-from dashboard.cache.tuning_effect import Evidence, Planned, Remark, remarks
+from dashboard.cache.servers.capability import NOT_ALLOWED, NOT_KNOWN, READ_ONLY
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.setting import BadValue, canonical
+from dashboard.cache.tuning import config_file, policies
+from dashboard.cache.tuning import nodes as tuning
+from dashboard.cache.tuning.effect import Evidence, Planned, Remark, remarks
+from dashboard.cache.tuning.nodes import NodeSettings
 from dashboard.jobs import putting
 from dashboard.jobs.caller import Caller, audited
 from dashboard.jobs.seeing import evidence

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.invalidation_report import Undone
+from dashboard.cache.invalidation.report import Undone
+from dashboard.cache.servers.connect import Cache
 from dashboard.jobs import results
 from dashboard.jobs.asking import Caller, asked_by, audited, invalidation_of, refusing, standing_of
 from dashboard.jobs.invalidation_job import RUN, UNDO

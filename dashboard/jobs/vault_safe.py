@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from dashboard.cache.keeping import Kept
-from dashboard.cache.standing import BadStanding, Standing, standing_of
+from dashboard.cache.invalidation.standing import BadStanding, Standing, standing_of
+from dashboard.cache.reading.keeping import Kept
 from dashboard.store.vault import Vault
 from dashboard.store.vault_errors import VaultDamaged
 from dashboard.store.vault_writer import VaultWriter

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from huey.consumer import Consumer
 
-from dashboard.cache.connect import Cache
+from dashboard.cache.servers.connect import Cache
 from dashboard.jobs.housekeeping import register
 from dashboard.jobs.kind import Kind
 from dashboard.jobs.kinds import KINDS

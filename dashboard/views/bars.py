@@ -6,8 +6,8 @@ import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from dashboard.cache.analysis.report import Group
 from dashboard.cache.estimate import Estimate
-from dashboard.cache.report import Group
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from flask import Flask, current_app
 
-from dashboard.cache.connect import Cache
 from dashboard.cache.events.hub import Hub
+from dashboard.cache.servers.connect import Cache
 from dashboard.settings import Settings
 from dashboard.store.engine import Store
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from flask import current_app, url_for
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.findings import BY_ID, Finding, Level, Picture, answer, apart, findings
+from dashboard.cache.findings.rules import BY_ID, Finding, Level, Picture, answer, apart, findings
+from dashboard.cache.servers.connect import Cache
 from dashboard.store import silences
 from dashboard.store.operators import Role
 from dashboard.store.silences import Silence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import flash
 
-from dashboard.cache.target import Target
+from dashboard.cache.servers.target import Target
 
 LONGEST_BACK = 1000
 """Characters of an address: what is flashed stands in a cookie, which browsers drop when it is larger than 4 kB."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import abort, request
 
-from dashboard.cache.connect import Cache
+from dashboard.cache.servers.connect import Cache
 from dashboard.jobs.kinds import KINDS
 from dashboard.jobs.start import start, until_first_snapshot
 from dashboard.store.jobs import Job

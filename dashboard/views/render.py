@@ -17,8 +17,8 @@ from flask_htmx import HTMX
 from werkzeug.exceptions import HTTPException
 
 from dashboard.cache import errors
-from dashboard.cache.key_token import BadToken
-from dashboard.cache.selection import BadSelection
+from dashboard.cache.selecting.key_token import BadToken
+from dashboard.cache.selecting.selection import BadSelection
 from dashboard.jobs.kind import Refused
 from dashboard.lab.errors import LabError
 from dashboard.store.errors import StoreError

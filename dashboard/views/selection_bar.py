@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dashboard.cache.selection import TYPES, Selection
+from dashboard.cache.selecting.selection import TYPES, Selection
 from dashboard.views.filters import byte_size, duration, utc
 
 Choices = tuple[tuple[str, str], ...]

@@ -9,13 +9,15 @@ from typing import Any
 from flask import Flask, Response, current_app, request
 from werkzeug.local import LocalProxy
 
-from dashboard.cache.capability import Capabilities
 from dashboard.cache.errors import CacheError
-from dashboard.cache.target import Target
+from dashboard.cache.servers.capability import Capabilities
+from dashboard.cache.servers.target import Target
 from dashboard.store.errors import StoreError
 from dashboard.store.operators import Role
-from dashboard.views import access, job_words, trial_banner
+from dashboard.views import access
 from dashboard.views.deck import deck
+from dashboard.views.eviction import trial_banner
+from dashboard.views.jobs import words as job_words
 from dashboard.views.signed_in import signed_in_operator
 
 # Everything comes from us, nothing is inline, nobody frames us. uPlot and the charts set styles through

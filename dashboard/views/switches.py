@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dashboard.cache.connect import Cache
 from dashboard.cache.errors import CacheError
+from dashboard.cache.servers.connect import Cache
 from dashboard.jobs import notifying
 from dashboard.views.access import current_cache
 from dashboard.views.render import Problem, of_cache_error

@@ -6,8 +6,8 @@ import hashlib
 
 from flask import request
 
-from dashboard.cache.key_token import from_token, printable
-from dashboard.cache.selection import Selection
+from dashboard.cache.selecting.key_token import from_token, printable
+from dashboard.cache.selecting.selection import Selection
 
 SUBJECT_LIMIT = 2000  # characters of a key's name there; a longer one is told by its beginning, size and digest
 NAMED = 100  # keys of a list that the trail names

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import redis
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.target import parse_target
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
 from tests.benchmarks import analysis, cliff, events, eviction, invalidation, keys, pages, preventions, write_behind
 from tests.benchmarks.measure import Result, table
 from tests.servers import Server, running

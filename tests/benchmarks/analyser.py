@@ -14,11 +14,11 @@ from collections import deque
 from contextlib import closing
 from pathlib import Path
 
-from dashboard.cache.analysis import Options, analyze
-from dashboard.cache.connect import Cache
-from dashboard.cache.selection import Selection
-from dashboard.cache.target import parse_target
-from dashboard.cache.walk import Budget
+from dashboard.cache.analysis.run import Options, analyze
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
+from dashboard.cache.walking.walk import Budget
 
 
 def main(url: str, share: float, seconds: float) -> None:

@@ -16,8 +16,8 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import OperationalError
 
 from dashboard import create_app
-from dashboard.cache.commands import Cost, Costs, costs_of, flat, parse
-from dashboard.cache.connect import Cache
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.statistics.commands import Cost, Costs, costs_of, flat, parse
 from dashboard.jobs import latency
 from dashboard.jobs.sampler import Follower
 from dashboard.settings import Settings

@@ -16,15 +16,15 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.governor import Budget
-from dashboard.cache.invalidation import Options, invalidate
-from dashboard.cache.invalidation_report import Done, Undone
-from dashboard.cache.invalidation_task import Task
-from dashboard.cache.restore import Options as UndoOptions
-from dashboard.cache.restore import restore
-from dashboard.cache.selection import Selection
-from dashboard.cache.target import parse_target
+from dashboard.cache.invalidation.report import Done, Undone
+from dashboard.cache.invalidation.restore import Options as UndoOptions
+from dashboard.cache.invalidation.restore import restore
+from dashboard.cache.invalidation.run import Options, invalidate
+from dashboard.cache.invalidation.task import Task
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
+from dashboard.cache.walking.governor import Budget
 from dashboard.jobs.vault_safe import VaultSafe, frames, standing
 from dashboard.store.vault import Vault
 

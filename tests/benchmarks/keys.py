@@ -6,9 +6,9 @@ import time
 
 import redis
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.search import PAGE, Step, search
-from dashboard.cache.selection import Selection
+from dashboard.cache.reading.search import PAGE, Step, search
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.servers.connect import Cache
 from tests.benchmarks.measure import Result, seconds, server_microseconds
 
 

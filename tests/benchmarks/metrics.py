@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dashboard import create_app
-from dashboard.cache.connect import Cache
+from dashboard.cache.servers.connect import Cache
 from dashboard.jobs import latency
 from dashboard.jobs.sampler import Follower
 from dashboard.settings import Settings

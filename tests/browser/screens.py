@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 from playwright.sync_api import Page, expect
 
-from dashboard.cache.key_token import printable, to_token
-from dashboard.cache.primary_listener import Gap
-from dashboard.cache.selection import Selection
+from dashboard.cache.notifications.primary_listener import Gap
+from dashboard.cache.selecting.key_token import printable, to_token
+from dashboard.cache.selecting.selection import Selection
 from dashboard.store import audit
 from dashboard.store.audit import Change
 from dashboard.store.engine import open_store

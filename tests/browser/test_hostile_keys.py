@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from dashboard.cache.key_token import printable
+from dashboard.cache.selecting.key_token import printable
 from tests.browser.conftest import OpenPage
 from tests.browser.site import Site
 from tests.cache.hostile_keys import HOSTILE

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from dashboard.cache.selection import Selection
+from dashboard.cache.selecting.selection import Selection
 from dashboard.jobs.analysis_job import arguments
 from dashboard.jobs.start import start
 from dashboard.store import jobs

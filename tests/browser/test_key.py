@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from dashboard.cache.key_token import to_token
+from dashboard.cache.selecting.key_token import to_token
 from dashboard.store.operators import Role
 from tests.browser.conftest import OpenPage
 from tests.browser.keyspace import SHOWN

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
-from dashboard.cache.analysis import Options, analyze
-from dashboard.cache.analysis_plain import batch_by_pipelines
-from dashboard.cache.analysis_script import batch_by_script
-from dashboard.cache.calls import Step, Visited
-from dashboard.cache.connect import Cache, Node
-from dashboard.cache.governor import Budget
-from dashboard.cache.line import packed
-from dashboard.cache.report import Report, Snapshot
-from dashboard.cache.rules import Rule
-from dashboard.cache.selection import Selection
-from dashboard.cache.sums import Question, Sums
-from dashboard.cache.target import parse_target
+from dashboard.cache.analysis.plain import batch_by_pipelines
+from dashboard.cache.analysis.report import Report, Snapshot
+from dashboard.cache.analysis.run import Options, analyze
+from dashboard.cache.analysis.script import batch_by_script
+from dashboard.cache.analysis.sums import Question, Sums
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.selecting.ttl_rules import Rule
+from dashboard.cache.servers.calls import Step, Visited
+from dashboard.cache.servers.connect import Cache, Node
+from dashboard.cache.servers.line import packed
+from dashboard.cache.servers.target import parse_target
+from dashboard.cache.walking.governor import Budget
 from tests.servers import HOST, Server
 
 ALL_OF_IT = 100_000

@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.governor import Budget
-from dashboard.cache.invalidation import Options, invalidate
-from dashboard.cache.invalidation_report import Done, Undone
-from dashboard.cache.invalidation_task import Task
-from dashboard.cache.keeping import Kept
-from dashboard.cache.restore import Options as UndoOptions
-from dashboard.cache.restore import restore
-from dashboard.cache.selection import Selection
-from dashboard.cache.standing import Standing, standing_of
+from dashboard.cache.invalidation.report import Done, Undone
+from dashboard.cache.invalidation.restore import Options as UndoOptions
+from dashboard.cache.invalidation.restore import restore
+from dashboard.cache.invalidation.run import Options, invalidate
+from dashboard.cache.invalidation.standing import Standing, standing_of
+from dashboard.cache.invalidation.task import Task
+from dashboard.cache.reading.keeping import Kept
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.walking.governor import Budget
 
 FAST = Options(Budget(share=1.0), every=0.0)
 

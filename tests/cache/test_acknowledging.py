@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from dashboard.cache.acknowledging import MOST_BYTES, MOST_KEPT, Acknowledging, Counted
-from dashboard.cache.client_list import Client
+from dashboard.cache.listeners.client_list import Client
+from dashboard.cache.messages.acknowledging import MOST_BYTES, MOST_KEPT, Acknowledging, Counted
 
 
 def client(number: int, name: str = "", node: str = "n1") -> Client:

@@ -12,17 +12,17 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dashboard.cache import design
-from dashboard.cache.analysis import Options, analyze
-from dashboard.cache.connect import Cache
-from dashboard.cache.fold import LONGEST_LOOKED_AT, namespace_of
-from dashboard.cache.governor import Budget
-from dashboard.cache.key_token import printable
-from dashboard.cache.report import Report
-from dashboard.cache.rules import Rule
-from dashboard.cache.selection import Selection
-from dashboard.cache.slots import TTL_BOUNDS, TTL_LABELS
-from dashboard.cache.target import parse_target
+from dashboard.cache.analysis import design
+from dashboard.cache.analysis.report import Report
+from dashboard.cache.analysis.run import Options, analyze
+from dashboard.cache.analysis.slots import TTL_BOUNDS, TTL_LABELS
+from dashboard.cache.selecting.fold import LONGEST_LOOKED_AT, namespace_of
+from dashboard.cache.selecting.key_token import printable
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.selecting.ttl_rules import Rule
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
+from dashboard.cache.walking.governor import Budget
 from tests.servers import Server
 
 # The middle of each TTL bucket from 1 min on, so that no key changes its bucket while it is looked at.

@@ -11,14 +11,14 @@ from contextlib import closing
 import pytest
 from redis.crc import key_slot
 
-from dashboard.cache import analysis
-from dashboard.cache.analysis import Options, analyze
-from dashboard.cache.connect import Cache
+from dashboard.cache.analysis import run as analysis
+from dashboard.cache.analysis.report import NamespaceRow, Report, Snapshot
+from dashboard.cache.analysis.run import Options, analyze
 from dashboard.cache.estimate import NOTHING, Estimate, Usual, bytes_from_sample, student
-from dashboard.cache.governor import Budget
-from dashboard.cache.report import NamespaceRow, Report, Snapshot
-from dashboard.cache.selection import Selection
-from dashboard.cache.target import parse_target
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
+from dashboard.cache.walking.governor import Budget
 from tests.servers import running, start_cluster
 
 SHARES = (0.05, 0.2)

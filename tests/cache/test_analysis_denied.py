@@ -7,14 +7,14 @@ from contextlib import closing
 
 import pytest
 
-from dashboard.cache.analysis import Options, analyze
-from dashboard.cache.connect import Cache
+from dashboard.cache.analysis.report import Report
+from dashboard.cache.analysis.run import Options, analyze
 from dashboard.cache.errors import Denied
-from dashboard.cache.governor import Budget
-from dashboard.cache.report import Report
-from dashboard.cache.rules import Rule
-from dashboard.cache.selection import Selection
-from dashboard.cache.target import parse_target
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.selecting.ttl_rules import Rule
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
+from dashboard.cache.walking.governor import Budget
 from tests.cache.analysing import analysed, complete, opened_as
 from tests.servers import Server
 

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from dashboard.cache.before_after import Comparison, compare, of_plain
-from dashboard.cache.trial_rules import Window
+from dashboard.cache.tuning.before_after import Comparison, compare, of_plain
+from dashboard.cache.tuning.trial_rules import Window
 
 
 def windows(ratio: float, many: int = 60, *, seed: int = 1, lasting: float = 0.0, reads: int = 1000) -> list[Window]:

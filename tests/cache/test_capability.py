@@ -7,11 +7,11 @@ from contextlib import closing
 
 import pytest
 
-from dashboard.cache import connect
-from dashboard.cache.capability import NOT_ALLOWED, Capabilities, _questions, no_touch_is_safe
-from dashboard.cache.connect import Cache
 from dashboard.cache.errors import Busy, Loading, WrongPassword
-from dashboard.cache.target import parse_target
+from dashboard.cache.servers import connect
+from dashboard.cache.servers.capability import NOT_ALLOWED, Capabilities, _questions, no_touch_is_safe
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
 from tests.cache.broken import busy, loading, url_of
 from tests.cache.invalidating import removed
 from tests.programs import wait_until

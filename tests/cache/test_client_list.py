@@ -6,10 +6,10 @@ from contextlib import closing
 
 import pytest
 
-from dashboard.cache.client_list import clients_of, parse
-from dashboard.cache.connect import Cache
 from dashboard.cache.errors import ServerError
-from dashboard.cache.target import parse_target
+from dashboard.cache.listeners.client_list import clients_of, parse
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
 from tests.servers import Server
 
 

@@ -9,10 +9,10 @@ from collections.abc import Iterable
 
 import pytest
 
-from dashboard.cache import slots
-from dashboard.cache.cliffs import Found, _against_chance, cliffs, smoothed_peak
+from dashboard.cache.analysis import slots
+from dashboard.cache.analysis.cliffs import Found, _against_chance, cliffs, smoothed_peak
+from dashboard.cache.analysis.report import Cliff
 from dashboard.cache.estimate import exactly
-from dashboard.cache.report import Cliff
 
 SAMPLES = (0.05, 0.2, 1.0)
 MINUTE, HOUR, DAY = slots.MINUTE, slots.HOUR, slots.DAY

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.cache.command_series import ALL, command_charts, command_points, microseconds, slowest, table
-from dashboard.cache.commands import Cost, Costs
+from dashboard.cache.statistics.command_series import ALL, command_charts, command_points, microseconds, slowest, table
+from dashboard.cache.statistics.commands import Cost, Costs
 
 
 def written(at: float, node: str = "a:1", run: float = 1.0, **commands: Cost) -> tuple[float, dict]:  # type: ignore[type-arg]

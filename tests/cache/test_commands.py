@@ -9,8 +9,8 @@ from contextlib import closing
 
 import pytest
 
-from dashboard.cache.command_families import FAMILIES, OTHER, by_family, family, of_applications
-from dashboard.cache.commands import (
+from dashboard.cache.statistics.command_families import FAMILIES, OTHER, by_family, family, of_applications
+from dashboard.cache.statistics.commands import (
     MOST_COMMANDS,
     Cost,
     Costs,

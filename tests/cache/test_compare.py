@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.cache.compare import MINUS, compare, difference
+from dashboard.cache.analysis.compare import MINUS, compare, difference
+from dashboard.cache.analysis.report import OTHER, Group, NamespaceRow, Report
 from dashboard.cache.estimate import NOTHING, Estimate, count_from_sample, exactly
-from dashboard.cache.report import OTHER, Group, NamespaceRow, Report
 from dashboard.cache.wording import NARROW
 
 MB = 1024 * 1024

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.cache import config_file, tuning
-from dashboard.cache.connect import Cache
-from dashboard.cache.target import parse_target
-from dashboard.cache.tuning import NodeSettings
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
+from dashboard.cache.tuning import config_file
+from dashboard.cache.tuning import nodes as tuning
+from dashboard.cache.tuning.nodes import NodeSettings
 from tests.servers import start
 
 MB = 1024 * 1024

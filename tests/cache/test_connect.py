@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from dashboard.cache import keys
-from dashboard.cache.connect import Cache
 from dashboard.cache.errors import CacheError, ReadOnlyCache, ServerError, Unreachable, WrongPassword
-from dashboard.cache.search import search
-from dashboard.cache.selection import Selection
-from dashboard.cache.target import parse_target
+from dashboard.cache.reading import keys
+from dashboard.cache.reading.search import search
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
 from tests.programs import wait_until
 from tests.servers import HOST, Cluster, Server, free_port, running
 from tests.tls_front import CERTIFICATES, tls_front

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.container import limit_of, limits
-from dashboard.cache.target import BadTarget, parse_target
-from dashboard.cache.tuning import read
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import BadTarget, parse_target
+from dashboard.cache.tuning.container import limit_of, limits
+from dashboard.cache.tuning.nodes import read
 from tests.servers import Server
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dashboard.cache.design import (
+from dashboard.cache.analysis.design import (
     LARGE,
     LARGE_VALUE,
     LONG,
@@ -18,9 +18,9 @@ from dashboard.cache.design import (
     design_findings,
     on_form,
 )
+from dashboard.cache.analysis.report import OTHER, BigKey, Group, NamespaceRow, Report
 from dashboard.cache.estimate import NOTHING, Estimate, exactly
-from dashboard.cache.report import OTHER, BigKey, Group, NamespaceRow, Report
-from dashboard.cache.selection import Selection
+from dashboard.cache.selecting.selection import Selection
 from dashboard.cache.wording import NARROW
 
 

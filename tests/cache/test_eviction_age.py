@@ -11,10 +11,10 @@ from random import Random
 import pytest
 import redis
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.eviction_age import NO_EVICTION, NO_KEYS, NO_LIMIT, eviction_age
-from dashboard.cache.eviction_figures import NodeAge
-from dashboard.cache.target import parse_target
+from dashboard.cache.eviction.age import NO_EVICTION, NO_KEYS, NO_LIMIT, eviction_age
+from dashboard.cache.eviction.figures import NodeAge
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
 from tests.servers import HOST, Cluster, Server, running
 
 KEYS = 20_000

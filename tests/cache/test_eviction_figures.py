@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from dashboard.cache.eviction_figures import LEAST, Drawn, EvictionAge, NodeAge, age_of, evicted_first
+from dashboard.cache.eviction.figures import LEAST, Drawn, EvictionAge, NodeAge, age_of, evicted_first
 
 
 def idle(*seconds: float) -> list[Drawn]:

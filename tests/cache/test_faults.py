@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from dashboard.cache import connect, keys
-from dashboard.cache.connect import Cache
 from dashboard.cache.errors import (
     Busy,
     CacheError,
@@ -24,11 +22,14 @@ from dashboard.cache.errors import (
     WrongPassword,
     WrongType,
 )
-from dashboard.cache.namespaces import namespaces
-from dashboard.cache.search import listing, search
-from dashboard.cache.selection import Selection
-from dashboard.cache.target import parse_target
-from dashboard.cache.walk import Budget, walk
+from dashboard.cache.reading import keys
+from dashboard.cache.reading.namespaces import namespaces
+from dashboard.cache.reading.search import listing, search
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.servers import connect
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
+from dashboard.cache.walking.walk import Budget, walk
 from tests.cache.broken import PASSWORD, busy, healthy, loading, plain, running_script, stopped, unsaved, url_of
 from tests.cache.invalidating import removed
 from tests.servers import HOST, Server, free_port, start

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.cache.findings import LEVELS, Finding, Picture, answer, findings, picture
-from dashboard.cache.info import Reading
-from dashboard.cache.rates import Rates
+from dashboard.cache.findings.rules import LEVELS, Finding, Picture, answer, findings, picture
+from dashboard.cache.statistics.info import Reading
+from dashboard.cache.statistics.rates import Rates
 from dashboard.cache.wording import count, number_of, percent, size, span
 
 NOW = 1_800_000_000.0

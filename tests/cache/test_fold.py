@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from dashboard.cache import slots
-from dashboard.cache.connect import Cache
-from dashboard.cache.fold import LONGEST_LOOKED_AT, folding, namespace_of, pattern_of
-from dashboard.cache.rules import PLACES, BadRule, Rule
-from dashboard.cache.selection import Selection
-from dashboard.cache.sums import NO_TTL, ROW_WIDTH, Question
-from dashboard.cache.target import parse_target
+from dashboard.cache.analysis import slots
+from dashboard.cache.analysis.sums import NO_TTL, ROW_WIDTH, Question
+from dashboard.cache.selecting.fold import LONGEST_LOOKED_AT, folding, namespace_of, pattern_of
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.selecting.ttl_rules import PLACES, BadRule, Rule
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
 from tests.cache.analysing import by_script, complete, set_all
 from tests.servers import Server
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 import pytest
 
-from dashboard.cache import slots
-from dashboard.cache.forecast import Forecast, forecast
-from dashboard.cache.report import Expiry, Report
+from dashboard.cache.analysis import slots
+from dashboard.cache.analysis.forecast import Forecast, forecast
+from dashboard.cache.analysis.report import Expiry, Report
 
 ORIGIN = 1_767_322_800.25
 HOUR, DAY = slots.HOUR, slots.DAY

@@ -8,14 +8,14 @@ from contextlib import closing
 import pytest
 import redis
 
-from dashboard.cache.acting import BY_COMMANDS, BY_SCRIPT
-from dashboard.cache.connect import Cache
-from dashboard.cache.governor import Budget
-from dashboard.cache.invalidation import Options
-from dashboard.cache.invalidation_mode import Gently
-from dashboard.cache.invalidation_task import Task
-from dashboard.cache.selection import Selection
-from dashboard.cache.target import parse_target
+from dashboard.cache.invalidation.acting import BY_COMMANDS, BY_SCRIPT
+from dashboard.cache.invalidation.mode import Gently
+from dashboard.cache.invalidation.run import Options
+from dashboard.cache.invalidation.task import Task
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
+from dashboard.cache.walking.governor import Budget
 from tests.cache.invalidating import Memory, done, now_ms
 from tests.servers import Server
 

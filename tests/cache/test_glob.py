@@ -11,9 +11,9 @@ import redis
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from dashboard.cache import glob
-from dashboard.cache.glob import collapsed, covers, literal, matcher, matches, may_overlap
-from dashboard.cache.selection import glob_escape
+from dashboard.cache.selecting import glob
+from dashboard.cache.selecting.glob import collapsed, covers, literal, matcher, matches, may_overlap
+from dashboard.cache.selecting.selection import glob_escape
 from tests.cache.hostile_keys import HOSTILE, random_keys
 from tests.servers import Server
 

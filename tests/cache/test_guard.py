@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import redis
 
-from dashboard.cache.guard import LOOKING_SUBCOMMANDS, LOOKS, command_name, only_looks
+from dashboard.cache.servers.guard import LOOKING_SUBCOMMANDS, LOOKS, command_name, only_looks
 from tests.servers import Server
 
 WRITES = """

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from dashboard.cache.heavy_hitters import Heavy
+from dashboard.cache.events.heavy_hitters import Heavy
 
 
 def test_few_names_are_counted_exactly() -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.namespaces import namespaces
-from dashboard.cache.search import search
-from dashboard.cache.selection import Selection
-from dashboard.cache.target import parse_target
-from dashboard.cache.walk import Budget, walk
+from dashboard.cache.reading.namespaces import namespaces
+from dashboard.cache.reading.search import search
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
+from dashboard.cache.walking.walk import Budget, walk
 from tests.servers import Cluster, Server, running
 
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from dashboard.cache.info import COUNTERS, POLICIES, Reading, parse, reading, restored
-from dashboard.cache.rates import rates, sum_rates, total
+from dashboard.cache.statistics.info import COUNTERS, POLICIES, Reading, parse, reading, restored
+from dashboard.cache.statistics.rates import rates, sum_rates, total
 from tests.servers import Cluster, Server, running
 
 

@@ -12,12 +12,12 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.glob import matches
-from dashboard.cache.invalidation_mode import Gently, Mode, Now, Paced, Stale
-from dashboard.cache.invalidation_task import Task
-from dashboard.cache.selection import Selection
-from dashboard.cache.target import parse_target
+from dashboard.cache.invalidation.mode import Gently, Mode, Now, Paced, Stale
+from dashboard.cache.invalidation.task import Task
+from dashboard.cache.selecting.glob import matches
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
 from tests.cache.invalidating import Key, Memory, alike, done, keyspace, undone
 from tests.servers import Server
 

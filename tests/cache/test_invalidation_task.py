@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.cache.invalidation_mode import Gently, Mode, Now, Paced, Stale
-from dashboard.cache.invalidation_task import Task, Tell, task_from_query
-from dashboard.cache.selection import BadSelection, Selection
+from dashboard.cache.invalidation.mode import Gently, Mode, Now, Paced, Stale
+from dashboard.cache.invalidation.task import Task, Tell, task_from_query
+from dashboard.cache.selecting.selection import BadSelection, Selection
 
 
 @pytest.mark.parametrize("mode", [Now(), Paced(0.5), Gently(300), Stale(10)])

@@ -15,21 +15,22 @@ from dataclasses import dataclass
 import pytest
 import redis
 
-from dashboard.cache import connect, turns
-from dashboard.cache.acting import BY_COMMANDS, BY_SCRIPT
-from dashboard.cache.connect import Cache, Node
 from dashboard.cache.errors import CacheError, Denied, ReadOnlyReplica, TimedOut
-from dashboard.cache.governor import Budget
-from dashboard.cache.invalidation import Options, invalidate
-from dashboard.cache.invalidation_mode import Gently, Mode, Now, Stale
-from dashboard.cache.invalidation_plan import plan
-from dashboard.cache.invalidation_report import Counts, Done
-from dashboard.cache.invalidation_task import Task, Tell
-from dashboard.cache.invalidation_work import Work
-from dashboard.cache.keeping import Kept
-from dashboard.cache.position import Position
-from dashboard.cache.selection import Selection
-from dashboard.cache.target import parse_target
+from dashboard.cache.invalidation.acting import BY_COMMANDS, BY_SCRIPT
+from dashboard.cache.invalidation.mode import Gently, Mode, Now, Stale
+from dashboard.cache.invalidation.plan import plan
+from dashboard.cache.invalidation.report import Counts, Done
+from dashboard.cache.invalidation.run import Options, invalidate
+from dashboard.cache.invalidation.task import Task, Tell
+from dashboard.cache.invalidation.work import Work
+from dashboard.cache.reading.keeping import Kept
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.servers import connect
+from dashboard.cache.servers.connect import Cache, Node
+from dashboard.cache.servers.target import parse_target
+from dashboard.cache.walking import turns
+from dashboard.cache.walking.governor import Budget
+from dashboard.cache.walking.position import Position
 from tests.cache.invalidating import FAST, Memory, done, undone
 from tests.servers import Server
 from tests.wire import wire_to
@@ -374,7 +375,7 @@ def test_a_server_that_hangs_for_too_long_ends_it_and_it_goes_on_when_it_is_back
     bob: Bob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(turns, "PATIENCE_SECONDS", 0.0)
-    monkeypatch.setattr("dashboard.cache.invalidation.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("dashboard.cache.invalidation.run.PATIENCE_SECONDS", 0.0)
     safe = Memory()
     with bob.cache() as cache:
         running = invalidate(cache, TASK, safe, STEPS)

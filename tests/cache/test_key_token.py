@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-from dashboard.cache.key_token import BadToken, from_printable, from_token, printable, to_token
+from dashboard.cache.selecting.key_token import BadToken, from_printable, from_token, printable, to_token
 from tests.cache.hostile_keys import HOSTILE, random_keys
 
 EVERY_BYTE = [bytes([byte]) for byte in range(256)]

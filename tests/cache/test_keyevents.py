@@ -8,10 +8,10 @@ from contextlib import closing
 import pytest
 import redis
 
-from dashboard.cache.connect import Cache
 from dashboard.cache.errors import CacheError, Denied, Unreachable
-from dashboard.cache.keyevents import FLAGS, SETTING, KeyEvents
-from dashboard.cache.target import parse_target
+from dashboard.cache.notifications.keyevents import FLAGS, SETTING, KeyEvents
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
 from tests.cache.hostile_keys import HOSTILE
 from tests.programs import wait_until
 from tests.servers import HOST, Server, running

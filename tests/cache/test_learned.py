@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboard.cache.learned import ENOUGH_KEYS, FEW_KEYS, MANY, Learned
+from dashboard.cache.selecting.learned import ENOUGH_KEYS, FEW_KEYS, MANY, Learned
 
 
 def _users(number: int, keys: int = 1) -> dict[bytes, int]:

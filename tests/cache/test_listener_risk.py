@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.cache.client_list import Client
-from dashboard.cache.listener_risk import DEFAULT, Limit, answer, limits_of, listener, ranked
+from dashboard.cache.listeners.client_list import Client
+from dashboard.cache.listeners.risk import DEFAULT, Limit, answer, limits_of, listener, ranked
 
 MB = 1024**2
 LIMITS = limits_of("normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60")

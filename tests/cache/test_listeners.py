@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from dashboard.cache import listeners
-from dashboard.cache.channels import channels_of
-from dashboard.cache.connect import Cache
-from dashboard.cache.listener_risk import Limit
-from dashboard.cache.listeners import listening
-from dashboard.cache.target import parse_target
+from dashboard.cache.listeners import listeners
+from dashboard.cache.listeners.listeners import listening
+from dashboard.cache.listeners.risk import Limit
+from dashboard.cache.messages.channels import channels_of
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
 from tests.cache.listening import limited, raw
 from tests.servers import HOST, Cluster, Server
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.cache.lock_signs import LONGEST_LOOKED_AT, SHORT_SECONDS, LockSigns
+from dashboard.cache.stampedes.lock_signs import LONGEST_LOOKED_AT, SHORT_SECONDS, LockSigns
 
 KEY = b"api:product:17"
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.cache.estimate import Estimate, exactly
-from dashboard.cache.lookups import MOST_KEYS, Lookups, hit_ratio, looked_up
+from dashboard.cache.stampedes.lookups import MOST_KEYS, Lookups, hit_ratio, looked_up
 
 
 @pytest.mark.parametrize(

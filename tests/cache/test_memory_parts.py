@@ -7,8 +7,8 @@ from contextlib import closing
 
 import pytest
 
-from dashboard.cache.info import Reading, parse, reading
-from dashboard.cache.memory_parts import parts
+from dashboard.cache.statistics.info import Reading, parse, reading
+from dashboard.cache.statistics.memory_parts import parts
 from tests.servers import Server
 
 

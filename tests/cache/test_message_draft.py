@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from dashboard.cache.message_draft import MOST_BYTES, REPLY_PREFIX, BadDraft, Draft
-from dashboard.cache.told_form import asking, fields_of
+from dashboard.cache.messages.draft import MOST_BYTES, REPLY_PREFIX, BadDraft, Draft
+from dashboard.cache.messages.told_form import asking, fields_of
 
 
 def text(payload: bytes, *, asks: bool = True) -> Any:

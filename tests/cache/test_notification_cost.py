@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dashboard.cache.estimate import Estimate, exactly
-from dashboard.cache.notification_cost import Traffic, all_events_of, events_of, expected, in_words, rate
+from dashboard.cache.notifications.cost import Traffic, all_events_of, events_of, expected, in_words, rate
 
 BUSY = Traffic(
     "10.0.0.1:6379",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dashboard.cache.events.subscription import from_pairs
-from dashboard.cache.notification_flags import (
+from dashboard.cache.notifications.flags import (
     BY_LETTER,
     FLAGS,
     IN_A,
@@ -16,7 +16,7 @@ from dashboard.cache.notification_flags import (
     missing_flags,
     written,
 )
-from dashboard.cache.setting import FLAGS as TAKEN
+from dashboard.cache.servers.setting import FLAGS as TAKEN
 
 
 def test_the_flags_that_are_described_are_those_that_a_setting_may_have() -> None:

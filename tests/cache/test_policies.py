@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.cache.info import POLICIES
-from dashboard.cache.policies import ALL, EVERYWHERE, listed_in, policy_of
+from dashboard.cache.statistics.info import POLICIES
+from dashboard.cache.tuning.policies import ALL, EVERYWHERE, listed_in, policy_of
 
 MODERN = (
     "CONFIG SET failed (possibly related to argument 'maxmemory-policy') - argument(s) must be one of the following: "

@@ -9,11 +9,11 @@ from contextlib import closing
 
 import pytest
 
-from dashboard.cache.connect import Cache
 from dashboard.cache.errors import Denied, Unreachable
-from dashboard.cache.message_draft import Draft
-from dashboard.cache.publishing import Publication, publish
-from dashboard.cache.target import parse_target
+from dashboard.cache.messages.draft import Draft
+from dashboard.cache.messages.publishing import Publication, publish
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
 from tests.application import Application, application
 from tests.servers import HOST, Server, running
 

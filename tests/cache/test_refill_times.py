@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.cache.refill_times import MOST, SMALLEST, RefillTimes
+from dashboard.cache.stampedes.refill_times import MOST, SMALLEST, RefillTimes
 
 
 def test_nothing_is_known_of_none() -> None:

@@ -9,11 +9,11 @@ from contextlib import closing
 import pytest
 import redis
 
-from dashboard.cache.connect import Cache
 from dashboard.cache.errors import CacheError, Denied
-from dashboard.cache.keyevents import FLAGS, SETTING
-from dashboard.cache.regret import Options, Trace, regret
-from dashboard.cache.target import parse_target
+from dashboard.cache.eviction.regret import Options, Trace, regret
+from dashboard.cache.notifications.keyevents import FLAGS, SETTING
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
 from tests.programs import wait_until
 from tests.servers import HOST, Server, running, start_cluster, start_cluster_replicas
 
@@ -103,7 +103,7 @@ def test_a_connection_that_is_killed_is_a_gap_and_it_listens_again(cache: Cache,
 def test_what_is_evicted_in_a_gap_is_counted_as_not_heard_of(
     cache: Cache, plain: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dashboard.cache.primary_listener.LOOK_SECONDS", 0.3)
+    monkeypatch.setattr("dashboard.cache.notifications.primary_listener.LOOK_SECONDS", 0.3)
     snapshots = regret(cache, LONG)
     next(snapshots)
     plain.execute_command("ACL", "SETUSER", "default", "-subscribe")
@@ -122,7 +122,7 @@ def test_what_is_evicted_in_a_gap_is_counted_as_not_heard_of(
 def test_a_restart_is_a_gap_and_its_new_counters_are_no_loss(
     server: Server, cache: Cache, plain: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dashboard.cache.primary_listener.LOOK_SECONDS", 0.3)
+    monkeypatch.setattr("dashboard.cache.notifications.primary_listener.LOOK_SECONDS", 0.3)
     snapshots = regret(cache, LONG)
     next(snapshots)
     press(plain)
@@ -215,7 +215,7 @@ def test_without_info_it_says_nothing_of_losses(server: Server, plain: redis.Red
 def test_the_age_of_evicted_keys_is_confirmed_by_keys_that_were_drawn_before(
     server: Server, cache: Cache, plain: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dashboard.cache.primary_listener.LOOK_SECONDS", 0.2)
+    monkeypatch.setattr("dashboard.cache.notifications.primary_listener.LOOK_SECONDS", 0.2)
     old = {b"old:%d" % number: 1000 + number for number in range(1000)}
     dump = plain.execute_command("DUMP", plain.set("one", "x" * 1000) and "one")
     for key, idle in old.items():
@@ -236,7 +236,7 @@ def test_the_age_of_evicted_keys_is_confirmed_by_keys_that_were_drawn_before(
 
 
 def test_where_a_replica_takes_over_it_is_listened_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dashboard.cache.primary_listener.LOOK_SECONDS", 0.5)
+    monkeypatch.setattr("dashboard.cache.notifications.primary_listener.LOOK_SECONDS", 0.5)
     cluster = start_cluster(3, *TOLD)
     replicas = []
     try:

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from dashboard.cache.regret_count import RegretCount
+from dashboard.cache.eviction.regret_count import RegretCount
 
 
 def counted_by_hand(count: RegretCount, asked_after: list[float | None], gap: float = 0.01) -> float:

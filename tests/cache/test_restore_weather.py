@@ -13,17 +13,18 @@ from dataclasses import dataclass
 import pytest
 import redis
 
-from dashboard.cache import connect, turns
-from dashboard.cache.connect import Cache
 from dashboard.cache.errors import CacheError, Denied, OutOfMemory, ReadOnlyCache, ReadOnlyReplica, ServerError
-from dashboard.cache.governor import Budget
-from dashboard.cache.invalidation_mode import Now, Stale
-from dashboard.cache.invalidation_report import Undone
-from dashboard.cache.invalidation_task import Task
-from dashboard.cache.keeping import Kept
-from dashboard.cache.restore import NEWER, Options, restore
-from dashboard.cache.selection import Selection
-from dashboard.cache.target import parse_target
+from dashboard.cache.invalidation.mode import Now, Stale
+from dashboard.cache.invalidation.report import Undone
+from dashboard.cache.invalidation.restore import NEWER, Options, restore
+from dashboard.cache.invalidation.task import Task
+from dashboard.cache.reading.keeping import Kept
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.servers import connect
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
+from dashboard.cache.walking import turns
+from dashboard.cache.walking.governor import Budget
 from tests.cache.invalidating import Memory, done, undone
 from tests.servers import Server
 from tests.wire import wire_to

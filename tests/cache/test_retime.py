@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import pytest
 import redis
 
-from dashboard.cache.connect import Cache
 from dashboard.cache.errors import CacheError, Denied
-from dashboard.cache.governor import Budget
-from dashboard.cache.retime import BY_COMMANDS, BY_SCRIPT, Options, plan, retime
-from dashboard.cache.retime_change import IntoRange, Jitter
-from dashboard.cache.retime_tally import Done
-from dashboard.cache.selection import Selection
-from dashboard.cache.target import parse_target
+from dashboard.cache.retiming.change import IntoRange, Jitter
+from dashboard.cache.retiming.run import BY_COMMANDS, BY_SCRIPT, Options, plan, retime
+from dashboard.cache.retiming.tally import Done
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
+from dashboard.cache.walking.governor import Budget
 from tests.servers import Cluster, Server, start_cluster
 
 FAST = Options(Budget(share=1.0), every=0.0)

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from dashboard.cache.retime_change import (
+from dashboard.cache.retiming.change import (
     LEAST_MS,
     LONGEST,
     BadChange,

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
-from dashboard.cache import saving as module
-from dashboard.cache.connect import Cache
 from dashboard.cache.errors import Denied
 from dashboard.cache.estimate import Estimate, exactly
-from dashboard.cache.private_server import PrivateServer, private_server
-from dashboard.cache.saving import VALUE_LIMIT, Options, Saving, SavingSnapshot, Way, measure_saving
-from dashboard.cache.target import parse_targets
+from dashboard.cache.saving import run as module
+from dashboard.cache.saving.private_server import PrivateServer, private_server
+from dashboard.cache.saving.run import VALUE_LIMIT, Options, Saving, SavingSnapshot, Way, measure_saving
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_targets
 from tests.programs import alive, wait_until
 from tests.servers import Cluster, Server, running
 

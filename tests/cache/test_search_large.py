@@ -7,10 +7,10 @@ from contextlib import closing
 
 import pytest
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.search import Step, search
-from dashboard.cache.selection import Selection
-from dashboard.cache.target import parse_target
+from dashboard.cache.reading.search import Step, search
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
 from tests.servers import Server, running
 
 MANY = 300_000

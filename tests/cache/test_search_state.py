@@ -10,9 +10,9 @@ import zlib
 
 import pytest
 
-from dashboard.cache.search import MOST_SHOWN, State, state_from_text
-from dashboard.cache.selection import BadSelection
-from dashboard.cache.walk import Place, Position
+from dashboard.cache.reading.search import MOST_SHOWN, State, state_from_text
+from dashboard.cache.selecting.selection import BadSelection
+from dashboard.cache.walking.walk import Place, Position
 
 PLACE = {"cursor": 5, "examined": 10, "keys": 20, "lost": ""}
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.cache.glob import WILD_LIMIT, wild_length
-from dashboard.cache.scan import scan_command
-from dashboard.cache.selection import BadSelection, Selection, from_query, glob_escape
-from dashboard.cache.selection_words import in_words
+from dashboard.cache.selecting.glob import WILD_LIMIT, wild_length
+from dashboard.cache.selecting.selection import BadSelection, Selection, from_query, glob_escape
+from dashboard.cache.selecting.words import in_words
+from dashboard.cache.walking.scan import scan_command
 from tests.cache.hostile_keys import HOSTILE, random_keys
 
 TAKEN = {name: key for name, key in HOSTILE.items() if key and wild_length(key) <= WILD_LIMIT}

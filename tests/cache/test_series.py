@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dashboard.cache.info import Reading
-from dashboard.cache.series import Chart, charts, points
+from dashboard.cache.statistics.info import Reading
+from dashboard.cache.statistics.series import Chart, charts, points
 
 
 def readings(node: str, *moments: float, rate: float = 100.0, **values: float) -> list[tuple[float, Reading]]:

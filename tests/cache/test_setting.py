@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.cache.setting import BY_NAME, LARGEST, BadValue, canonical, shown
+from dashboard.cache.servers.setting import BY_NAME, LARGEST, BadValue, canonical, shown
 
 MB, GB = 1024**2, 1024**3
 

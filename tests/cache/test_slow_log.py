@@ -7,9 +7,9 @@ from contextlib import closing
 
 import pytest
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.slow_log import MOST_ENTRIES, MOST_LETTERS, slow_log
-from dashboard.cache.target import parse_target
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
+from dashboard.cache.statistics.slow_log import MOST_ENTRIES, MOST_LETTERS, slow_log
 from tests.servers import HOST, Cluster, Server, running
 
 ALL = ("--slowlog-log-slower-than", "0")

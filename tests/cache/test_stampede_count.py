@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.cache.stampede import Name, Stampedes
-from dashboard.cache.stampede_count import (
+from dashboard.cache.stampedes.count import (
     ABSENT_SECONDS,
     LEAST_ABSENT,
     MOST_ALERTS,
@@ -17,8 +16,9 @@ from dashboard.cache.stampede_count import (
     REDUNDANT,
     StampedeCount,
 )
-from dashboard.cache.stampede_episode import LONG_NAME
-from dashboard.cache.stampede_events import ADDED, GONE, WHOLE, events, flags
+from dashboard.cache.stampedes.episode import LONG_NAME
+from dashboard.cache.stampedes.events import ADDED, GONE, WHOLE, events, flags
+from dashboard.cache.stampedes.report import Name, Stampedes
 
 KEY = b"api:product:17"
 LOCK = b"lock:" + KEY

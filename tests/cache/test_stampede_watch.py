@@ -9,14 +9,14 @@ from contextlib import closing
 import pytest
 import redis
 
-from dashboard.cache.connect import Cache
 from dashboard.cache.errors import Denied
-from dashboard.cache.key_token import from_printable
-from dashboard.cache.keyevents import SETTING
-from dashboard.cache.stampede_episode import LONG_NAME
-from dashboard.cache.stampede_events import flags
-from dashboard.cache.stampede_watch import Options, Watch, asks_for_new, watch
-from dashboard.cache.target import parse_target
+from dashboard.cache.notifications.keyevents import SETTING
+from dashboard.cache.selecting.key_token import from_printable
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
+from dashboard.cache.stampedes.episode import LONG_NAME
+from dashboard.cache.stampedes.events import flags
+from dashboard.cache.stampedes.run import Options, Watch, asks_for_new, watch
 from tests.cache.hostile_keys import HOSTILE
 from tests.programs import wait_until
 from tests.servers import HOST, Cluster, Server, running, start_cluster
@@ -171,7 +171,7 @@ def test_whatever_type_it_is_it_is_refilled_once(
 def test_keys_that_are_never_filled_are_told_apart(
     watching: Watching, plain: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dashboard.cache.stampede_count.ABSENT_SECONDS", 0.3)
+    monkeypatch.setattr("dashboard.cache.stampedes.count.ABSENT_SECONDS", 0.3)
     for _ in range(40):
         plain.get("no:such:1")
     found = watching.reached(lambda told: told.found.absent, "it was told")
@@ -193,7 +193,7 @@ def test_hostile_names_are_told_as_they_are(watching: Watching, plain: redis.Red
 def test_hit_ratios_are_told_with_an_interval_that_has_the_truth(
     server: Server, cache: Cache, plain: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dashboard.cache.primary_listener.LOOK_SECONDS", 0.2)
+    monkeypatch.setattr("dashboard.cache.notifications.primary_listener.LOOK_SECONDS", 0.2)
     plain.set("here:1", "x")
     over = threading.Event()
 
@@ -225,7 +225,7 @@ def test_hit_ratios_are_told_with_an_interval_that_has_the_truth(
 def test_where_monitor_is_denied_misses_alone_are_told(
     server: Server, plain: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dashboard.cache.primary_listener.LOOK_SECONDS", 0.2)
+    monkeypatch.setattr("dashboard.cache.notifications.primary_listener.LOOK_SECONDS", 0.2)
     plain.execute_command("ACL", "SETUSER", "mo", "reset", "on", ">pw", "~*", "&*", "+@all", "-monitor")  # type: ignore[no-untyped-call]
     target = parse_target(f"shop=redis://mo:pw@{HOST}:{server.port}?timeout=60")
     with closing(Cache(target)) as cache, closing(Watching(cache, Options(seconds=600, reads=True))) as watching:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.cache.command_series import command_charts
-from dashboard.cache.info import Reading
-from dashboard.cache.series import Chart, Point, points
-from dashboard.cache.statistics import DRAWN, answer, charts
+from dashboard.cache.statistics.charts import DRAWN, answer, charts
+from dashboard.cache.statistics.command_series import command_charts
+from dashboard.cache.statistics.info import Reading
+from dashboard.cache.statistics.series import Chart, Point, points
 
 COMMON = {"used_memory": 1000.0, "used_memory_rss": 1500.0, "used_memory_dataset": 600.0, "used_memory_overhead": 400.0}
 

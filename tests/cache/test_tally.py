@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from dashboard.cache.learned import ENOUGH_KEYS
-from dashboard.cache.slots import BUCKETS, COUNT, TTL_LABELS
-from dashboard.cache.strata import Stratum
-from dashboard.cache.sums import NO_TTL, ROW_WIDTH, BigSums, RowSums, Sums
-from dashboard.cache.tally import MOST_BIGGEST, MOST_CELLS, MOST_ROWS, Row, Tally
+from dashboard.cache.analysis.slots import BUCKETS, COUNT, TTL_LABELS
+from dashboard.cache.analysis.strata import Stratum
+from dashboard.cache.analysis.sums import NO_TTL, ROW_WIDTH, BigSums, RowSums, Sums
+from dashboard.cache.analysis.tally import MOST_BIGGEST, MOST_CELLS, MOST_ROWS, Row, Tally
+from dashboard.cache.selecting.learned import ENOUGH_KEYS
 
 BATCH = 500
 Key = tuple[bytes, int, int]

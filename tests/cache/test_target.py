@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.cache.target import BadTarget, Tls, parse_target, parse_targets
+from dashboard.cache.servers.target import BadTarget, Tls, parse_target, parse_targets
 
 SECRET = "hunter2horse"
 

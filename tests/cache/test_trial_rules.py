@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.cache.trial_rules import BadGuards, Guards, Window, crossed, guards_of, window_of
+from dashboard.cache.tuning.trial_rules import BadGuards, Guards, Window, crossed, guards_of, window_of
 
 BEFORE = Window(300, 90_000, 10_000, 0)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from dashboard.cache.analysis.report import Activity, Group, Report
 from dashboard.cache.estimate import exactly
-from dashboard.cache.info import Reading
-from dashboard.cache.picture import Picture, picture
-from dashboard.cache.policies import EVERYWHERE
-from dashboard.cache.rates import Rates
-from dashboard.cache.report import Activity, Group, Report
-from dashboard.cache.tuning_effect import Evidence, Planned, Remark, judged, remarks
-from dashboard.cache.tuning_effect_costs import longest_round
+from dashboard.cache.statistics.info import Reading
+from dashboard.cache.statistics.picture import Picture, picture
+from dashboard.cache.statistics.rates import Rates
+from dashboard.cache.tuning.effect import Evidence, Planned, Remark, judged, remarks
+from dashboard.cache.tuning.effect_costs import longest_round
+from dashboard.cache.tuning.policies import EVERYWHERE
 
 NOW = 1_800_000_000.0
 MB = 1024 * 1024

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.target import parse_target
-from dashboard.cache.values import (
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
+from dashboard.cache.values.page import (
     BadCursor,
     Excerpt,
     Gone,

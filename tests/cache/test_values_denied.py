@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from dashboard.cache.connect import Cache
 from dashboard.cache.errors import Denied, Unreachable
-from dashboard.cache.target import parse_target
-from dashboard.cache.values import Excerpt, HashRow, ListRow, StreamRow, ValuePage, page
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
+from dashboard.cache.values.page import Excerpt, HashRow, ListRow, StreamRow, ValuePage, page
 from tests.servers import Server, free_port
 
 Opener = Callable[[str], Cache]

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.target import parse_target
-from dashboard.cache.values import Excerpt, HashRow, ListRow, SortedSetRow, StreamRow, StringRow, ValuePage, page
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
+from dashboard.cache.values.page import Excerpt, HashRow, ListRow, SortedSetRow, StreamRow, StringRow, ValuePage, page
 from tests.servers import Server
 
 MIB = 2**20

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from dashboard.cache.governor import AIM, LEAST_COUNT, MOST_COUNT, Budget, Governor
+from dashboard.cache.walking.governor import AIM, LEAST_COUNT, MOST_COUNT, Budget, Governor
 
 
 def test_a_batch_grows_while_calls_are_cheap_but_only_twofold() -> None:

@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from dashboard.cache.connect import Cache
+from dashboard.cache.servers.connect import Cache
 from tests.contract.sites import SERVICE, Site, watched_primary
 from tests.servers import HOST, Cluster, Server
 

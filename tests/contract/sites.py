@@ -9,8 +9,8 @@ from pathlib import Path
 
 import redis
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.target import parse_target
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
 from tests.programs import wait_until
 from tests.servers import HOST, Server, free_port, running, start
 

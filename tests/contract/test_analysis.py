@@ -12,22 +12,22 @@ from typing import Any
 import pytest
 import redis
 
-from dashboard.cache import slots
-from dashboard.cache.analysis import Options, analyze
-from dashboard.cache.analysis_plain import batch_by_pipelines
-from dashboard.cache.connect import Cache, Node
+from dashboard.cache.analysis import slots
+from dashboard.cache.analysis.plain import batch_by_pipelines
+from dashboard.cache.analysis.report import Report
+from dashboard.cache.analysis.run import Options, analyze
+from dashboard.cache.analysis.slots import TTL_BOUNDS, TTL_LABELS
+from dashboard.cache.analysis.sums import NO_TTL, ROW_WIDTH, Question, Sums
 from dashboard.cache.estimate import exactly
-from dashboard.cache.fold import namespace_of
-from dashboard.cache.governor import Budget
-from dashboard.cache.key_token import printable
-from dashboard.cache.line import packed
-from dashboard.cache.report import Report
-from dashboard.cache.rules import Rule
-from dashboard.cache.selection import Selection
-from dashboard.cache.slots import TTL_BOUNDS, TTL_LABELS
-from dashboard.cache.sums import NO_TTL, ROW_WIDTH, Question, Sums
-from dashboard.cache.target import parse_target
-from dashboard.cache.walk import walk
+from dashboard.cache.selecting.fold import namespace_of
+from dashboard.cache.selecting.key_token import printable
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.selecting.ttl_rules import Rule
+from dashboard.cache.servers.connect import Cache, Node
+from dashboard.cache.servers.line import packed
+from dashboard.cache.servers.target import parse_target
+from dashboard.cache.walking.governor import Budget
+from dashboard.cache.walking.walk import walk
 from tests.cache.analysing import analysed, by_pipelines, by_script, complete
 from tests.contract.sites import Site
 from tests.servers import HOST, Server

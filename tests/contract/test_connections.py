@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from dashboard.cache import keys
-from dashboard.cache.connect import Cache
-from dashboard.cache.namespaces import namespaces
-from dashboard.cache.search import search
-from dashboard.cache.selection import Selection
-from dashboard.cache.values import page
-from dashboard.cache.walk import Budget, walk
+from dashboard.cache.reading import keys
+from dashboard.cache.reading.namespaces import namespaces
+from dashboard.cache.reading.search import search
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.values.page import page
+from dashboard.cache.walking.walk import Budget, walk
 from tests.contract.sites import Site
 
 LOOKS: dict[str, Callable[[Cache], object]] = {

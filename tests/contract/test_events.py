@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 import redis
 
-from dashboard.cache.connect import Cache
 from dashboard.cache.events.buffer import Buffer
 from dashboard.cache.events.event import Event, Gap
 from dashboard.cache.events.hearing import Hearing
 from dashboard.cache.events.hub import Hub
 from dashboard.cache.events.sieve import Sieve
 from dashboard.cache.events.subscription import from_pairs
-from dashboard.cache.target import parse_target
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
 from tests.contract.sites import SERVICE, Site, replaceable
 from tests.programs import wait_until
 from tests.servers import HOST, start_cluster, start_cluster_replicas

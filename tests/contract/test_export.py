@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from dashboard.cache import export_reading
-from dashboard.cache.connect import Cache
 from dashboard.cache.errors import Denied
-from dashboard.cache.export import Options, export, last_line
-from dashboard.cache.export_looking import MEMBERS_MOST, VALUE_BYTES
-from dashboard.cache.selection import Selection, listed
-from dashboard.cache.target import parse_target
+from dashboard.cache.exporting import reading as export_reading
+from dashboard.cache.exporting.looking import MEMBERS_MOST, VALUE_BYTES
+from dashboard.cache.exporting.run import Options, export, last_line
+from dashboard.cache.selecting.selection import Selection, listed
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
 from tests.cache.broken import stopped
 from tests.cache.hostile_keys import HOSTILE
 from tests.contract.sites import Site
@@ -237,8 +237,8 @@ def test_a_key_that_changes_its_type_meanwhile_is_looked_at_again(
 
 
 def test_a_primary_that_is_lost_makes_it_incomplete(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dashboard.cache.export.PATIENCE_SECONDS", 0.0)
-    monkeypatch.setattr("dashboard.cache.turns.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("dashboard.cache.exporting.run.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("dashboard.cache.walking.turns.PATIENCE_SECONDS", 0.0)
     cluster = start_cluster(3, "--cluster-require-full-coverage", "no", "--cluster-node-timeout", "60000")
     try:
         client = cluster.client()

@@ -6,12 +6,12 @@ from contextlib import closing
 
 import pytest
 
-from dashboard.cache import keys
-from dashboard.cache.connect import Cache
 from dashboard.cache.errors import Denied
-from dashboard.cache.filtering import meets, needs_look
-from dashboard.cache.selection import Selection
-from dashboard.cache.target import parse_target
+from dashboard.cache.reading import keys
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
+from dashboard.cache.walking.filtering import meets, needs_look
 from tests.contract.sites import Site
 from tests.servers import running
 

@@ -11,17 +11,17 @@ from dataclasses import replace
 
 import pytest
 
-from dashboard.cache.acting import BY_COMMANDS, BY_SCRIPT
-from dashboard.cache.capability import Capabilities
-from dashboard.cache.connect import Cache
 from dashboard.cache.errors import ReadOnlyCache, TooMany
-from dashboard.cache.governor import Budget
-from dashboard.cache.invalidation import Options, invalidate
-from dashboard.cache.invalidation_mode import Gently, Mode, Now, Paced, Stale
-from dashboard.cache.invalidation_plan import plan
-from dashboard.cache.invalidation_task import Task, Tell
-from dashboard.cache.keeping import Kept
-from dashboard.cache.selection import Selection
+from dashboard.cache.invalidation.acting import BY_COMMANDS, BY_SCRIPT
+from dashboard.cache.invalidation.mode import Gently, Mode, Now, Paced, Stale
+from dashboard.cache.invalidation.plan import plan
+from dashboard.cache.invalidation.run import Options, invalidate
+from dashboard.cache.invalidation.task import Task, Tell
+from dashboard.cache.reading.keeping import Kept
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.servers.capability import Capabilities
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.walking.governor import Budget
 from tests.cache.invalidating import FAST, Memory, done, now_ms, undone
 from tests.contract.sites import Site
 from tests.programs import wait_until

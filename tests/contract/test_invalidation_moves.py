@@ -11,22 +11,22 @@ from typing import Any
 import pytest
 import redis
 
-from dashboard.cache import turns
-from dashboard.cache.acting import BY_COMMANDS, BY_SCRIPT
-from dashboard.cache.capability import Capabilities
-from dashboard.cache.connect import Cache
 from dashboard.cache.errors import CacheError
-from dashboard.cache.governor import Budget
-from dashboard.cache.invalidation import Options, invalidate
-from dashboard.cache.invalidation_mode import Gently
-from dashboard.cache.invalidation_report import Done, Undone
-from dashboard.cache.invalidation_task import Task
-from dashboard.cache.invalidation_work import MOVED
-from dashboard.cache.keeping import Keeping, Read
-from dashboard.cache.restore import Options as UndoOptions
-from dashboard.cache.restore import restore
-from dashboard.cache.selection import Selection
-from dashboard.cache.target import parse_target
+from dashboard.cache.invalidation.acting import BY_COMMANDS, BY_SCRIPT
+from dashboard.cache.invalidation.mode import Gently
+from dashboard.cache.invalidation.report import Done, Undone
+from dashboard.cache.invalidation.restore import Options as UndoOptions
+from dashboard.cache.invalidation.restore import restore
+from dashboard.cache.invalidation.run import Options, invalidate
+from dashboard.cache.invalidation.task import Task
+from dashboard.cache.invalidation.work import MOVED
+from dashboard.cache.reading.keeping import Keeping, Read
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.servers.capability import Capabilities
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
+from dashboard.cache.walking import turns
+from dashboard.cache.walking.governor import Budget
 from tests.cache.invalidating import Memory, done, undone
 from tests.contract.sites import SERVICE, start_sentinel
 from tests.programs import wait_until
@@ -340,7 +340,7 @@ def test_a_slot_that_was_left_half_moved_is_said_and_no_key_is_forgotten(
     move: Move, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its owner sends who asks for a key that it has not to a server that does not know of it."""
-    monkeypatch.setattr("dashboard.cache.invalidation.PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr("dashboard.cache.invalidation.run.PATIENCE_SECONDS", 0.3)
     move._tell(move.old, "MIGRATING", _id(move.new))
     names = Task(Selection(keys=(*WANDERERS, b"k:{wanderer}:gone")))
     safe = Memory()

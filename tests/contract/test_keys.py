@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.cache import keys
-from dashboard.cache.connect import Cache
-from dashboard.cache.keys import GONE, LONGEST_TTL, NO_TTL
-from dashboard.cache.selection import Selection, glob_escape
+from dashboard.cache.reading import keys
+from dashboard.cache.reading.keys import GONE, LONGEST_TTL, NO_TTL
+from dashboard.cache.selecting.selection import Selection, glob_escape
+from dashboard.cache.servers.connect import Cache
 from tests.cache.hostile_keys import HOSTILE
 from tests.cache.invalidating import removed
 from tests.contract.sites import Site

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 import pytest
 import redis
 
-from dashboard.cache import connect, keys
-from dashboard.cache.connect import Cache
 from dashboard.cache.errors import CacheError, ClusterDown, TimedOut, Unreachable
-from dashboard.cache.namespaces import namespaces
-from dashboard.cache.search import State, listing, search, state_from_text
-from dashboard.cache.selection import Selection
-from dashboard.cache.target import parse_target
-from dashboard.cache.walk import Budget, walk
+from dashboard.cache.reading import keys
+from dashboard.cache.reading.namespaces import namespaces
+from dashboard.cache.reading.search import State, listing, search, state_from_text
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.servers import connect
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
+from dashboard.cache.walking.walk import Budget, walk
 from tests.cache.invalidating import removed
 from tests.programs import wait_until
 from tests.servers import HOST, Cluster, Server, start_cluster

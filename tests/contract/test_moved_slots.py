@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import pytest
 import redis
 
-from dashboard.cache import keys
-from dashboard.cache.connect import Cache
-from dashboard.cache.export import Options, export
-from dashboard.cache.export_reading import Reader
-from dashboard.cache.search import search
-from dashboard.cache.selection import Selection
-from dashboard.cache.target import parse_target
-from dashboard.cache.values import Excerpt, HashRow, ValuePage, page
+from dashboard.cache.exporting.reading import Reader
+from dashboard.cache.exporting.run import Options, export
+from dashboard.cache.reading import keys
+from dashboard.cache.reading.search import search
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
+from dashboard.cache.values.page import Excerpt, HashRow, ValuePage, page
 from tests.cache.invalidating import removed
 from tests.programs import wait_until
 from tests.servers import Cluster, Server, start_cluster
@@ -130,7 +130,7 @@ def test_a_move_is_learnt(move: Move) -> None:
 @pytest.mark.parametrize("script", [True, False])
 def test_a_key_on_its_way_is_exported(move: Move, dump: bool, script: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not script:
-        monkeypatch.setattr("dashboard.cache.export_reading.Reader.read", Reader._by_commands)
+        monkeypatch.setattr("dashboard.cache.exporting.reading.Reader.read", Reader._by_commands)
     for begun in (True, False):
         if not begun:
             move.hand_over()

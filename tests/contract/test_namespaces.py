@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.cache import namespaces as naming
-from dashboard.cache.connect import Cache
-from dashboard.cache.namespaces import namespaces
+from dashboard.cache.reading import namespaces as naming
+from dashboard.cache.reading.namespaces import namespaces
+from dashboard.cache.servers.connect import Cache
 from tests.cache.hostile_keys import HOSTILE
 from tests.contract.sites import Site
 

@@ -8,11 +8,11 @@ from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 
-from dashboard.cache.audience import audience
-from dashboard.cache.connect import Cache
 from dashboard.cache.errors import ReadOnlyCache
-from dashboard.cache.message_draft import Draft
-from dashboard.cache.publishing import Publication, publish
+from dashboard.cache.messages.audience import audience
+from dashboard.cache.messages.draft import Draft
+from dashboard.cache.messages.publishing import Publication, publish
+from dashboard.cache.servers.connect import Cache
 from tests.application import Application, application
 from tests.contract.sites import Site
 

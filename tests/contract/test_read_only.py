@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from dashboard.cache import keys
-from dashboard.cache.connect import Cache
 from dashboard.cache.errors import ReadOnlyCache
-from dashboard.cache.guard import only_looks
-from dashboard.cache.namespaces import namespaces
-from dashboard.cache.search import search
-from dashboard.cache.selection import Selection
+from dashboard.cache.reading import keys
+from dashboard.cache.reading.namespaces import namespaces
+from dashboard.cache.reading.search import search
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.guard import only_looks
 from tests.cache.invalidating import removed
 from tests.contract.sites import Site
 

@@ -9,15 +9,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from dashboard.cache import retime as retiming
-from dashboard.cache.connect import Cache
+from dashboard.cache.analysis.slots import SECONDS_END, slot_of
 from dashboard.cache.errors import ReadOnlyCache
-from dashboard.cache.governor import Budget
-from dashboard.cache.retime import BY_COMMANDS, BY_SCRIPT, Options, plan, retime
-from dashboard.cache.retime_change import Change, IntoRange, Jitter
-from dashboard.cache.retime_tally import Done, Plan
-from dashboard.cache.selection import Selection
-from dashboard.cache.slots import SECONDS_END, slot_of
+from dashboard.cache.retiming import run as retiming
+from dashboard.cache.retiming.change import Change, IntoRange, Jitter
+from dashboard.cache.retiming.run import BY_COMMANDS, BY_SCRIPT, Options, plan, retime
+from dashboard.cache.retiming.tally import Done, Plan
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.walking.governor import Budget
 from tests.contract.sites import Site
 
 FAST = Options(Budget(share=1.0), every=0.0)

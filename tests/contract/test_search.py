@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from dashboard.cache import search as searching
-from dashboard.cache.connect import Cache
-from dashboard.cache.search import Step, search, state_from_text
-from dashboard.cache.selection import Selection, glob_escape
+from dashboard.cache.reading import search as searching
+from dashboard.cache.reading.search import Step, search, state_from_text
+from dashboard.cache.selecting.selection import Selection, glob_escape
+from dashboard.cache.servers.connect import Cache
 from tests.cache.hostile_keys import HOSTILE
 from tests.contract.sites import Site
 

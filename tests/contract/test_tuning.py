@@ -7,11 +7,12 @@ from contextlib import closing
 
 import pytest
 
-from dashboard.cache import policies, tuning
-from dashboard.cache.connect import Cache
 from dashboard.cache.errors import ReadOnlyCache
-from dashboard.cache.setting import SETTINGS
-from dashboard.cache.target import parse_target
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.setting import SETTINGS
+from dashboard.cache.servers.target import parse_target
+from dashboard.cache.tuning import nodes as tuning
+from dashboard.cache.tuning import policies
 from tests.contract.sites import Site
 
 DEFAULTS = {"maxmemory": "0", "maxmemory-policy": "noeviction", "maxmemory-samples": "5", "notify-keyspace-events": ""}

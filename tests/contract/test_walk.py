@@ -8,9 +8,9 @@ from dataclasses import asdict
 
 import pytest
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.selection import Selection
-from dashboard.cache.walk import Budget, Place, Position, walk
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.walking.walk import Budget, Place, Position, walk
 from tests.contract.sites import Site
 
 FAST = Budget(share=1.0)

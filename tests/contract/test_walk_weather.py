@@ -15,18 +15,19 @@ from dataclasses import replace
 import pytest
 import redis
 
-from dashboard.cache import analysis, watch
-from dashboard.cache.analysis import Options, analyze
-from dashboard.cache.calls import Visited
-from dashboard.cache.connect import Cache
+from dashboard.cache.analysis import run as analysis
+from dashboard.cache.analysis.report import Report, Snapshot
+from dashboard.cache.analysis.run import Options, analyze
 from dashboard.cache.errors import Strained
 from dashboard.cache.estimate import exactly
-from dashboard.cache.govern import at_once, govern
-from dashboard.cache.governor import Budget
-from dashboard.cache.report import Report, Snapshot
-from dashboard.cache.selection import Selection
-from dashboard.cache.target import parse_target
-from dashboard.cache.watch import Limits
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.servers.calls import Visited
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
+from dashboard.cache.walking import watch
+from dashboard.cache.walking.govern import at_once, govern
+from dashboard.cache.walking.governor import Budget
+from dashboard.cache.walking.watch import Limits
 from dashboard.jobs.analysis_job import KIND
 from tests.cache.analysing import set_all
 from tests.contract.sites import SERVICE, replaceable
@@ -174,7 +175,7 @@ def test_while_one_primary_hangs_the_others_go_on(monkeypatch: pytest.MonkeyPatc
     usual = analysis.SNAPSHOT_SHARE
     # A snapshot takes longer than a batch, and each look at what hangs waits for its time-out: both are kept few.
     monkeypatch.setattr(analysis, "SNAPSHOT_SHARE", 0.5)
-    monkeypatch.setattr("dashboard.cache.govern.RETRY_SECONDS", 4.0)
+    monkeypatch.setattr("dashboard.cache.walking.govern.RETRY_SECONDS", 4.0)
     with _cluster(options=HANGING) as (cluster, _, cache):
         walking = analyze(cache, Selection(), SLOW)
         _until(walking, 0.1)

@@ -6,9 +6,9 @@ import json
 import time
 from dataclasses import replace
 
-from dashboard.cache.before_after import compare
-from dashboard.cache.progress import Progress
-from dashboard.cache.trial_rules import Window
+from dashboard.cache.tuning.before_after import compare
+from dashboard.cache.tuning.trial_rules import Window
+from dashboard.cache.walking.progress import Progress
 from dashboard.jobs.results import progress_of
 from dashboard.store import schedules, setting_changes, trials
 from dashboard.store.engine import Store

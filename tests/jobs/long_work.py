@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from dashboard.cache.errors import Unreachable
-from dashboard.cache.progress import Progress
+from dashboard.cache.walking.progress import Progress
 from dashboard.jobs.kind import Arguments, Kind, Refused, Work
 from dashboard.store.audit import JSON
 

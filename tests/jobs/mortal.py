@@ -13,11 +13,11 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.governor import Budget
-from dashboard.cache.invalidation import Options, invalidate
-from dashboard.cache.invalidation_task import task_from_query
-from dashboard.cache.target import parse_target
+from dashboard.cache.invalidation.run import Options, invalidate
+from dashboard.cache.invalidation.task import task_from_query
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
+from dashboard.cache.walking.governor import Budget
 from dashboard.jobs.vault_safe import VaultSafe
 from dashboard.store.vault import Vault
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from dashboard.cache.analysis.report import Report
 from dashboard.cache.estimate import Estimate, exactly
-from dashboard.cache.invalidation_report import Effect, Plan
-from dashboard.cache.progress import Progress
-from dashboard.cache.report import Report
+from dashboard.cache.invalidation.report import Effect, Plan
+from dashboard.cache.walking.progress import Progress
 from dashboard.jobs.approval import asked_for, most_unapproved, needs_approval
 
 MB = 1024 * 1024

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.cache.commands import Cost, Costs
-from dashboard.cache.connect import Cache
-from dashboard.cache.rates import Rates, rates
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.statistics.commands import Cost, Costs
+from dashboard.cache.statistics.rates import Rates, rates
 from dashboard.jobs import seeing
 from dashboard.jobs.latency import by_node, lately, p99_ms
 from dashboard.jobs.sampler import Follower

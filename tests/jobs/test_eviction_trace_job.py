@@ -15,7 +15,7 @@ from random import Random
 
 import pytest
 
-from dashboard.cache.regret import Trace
+from dashboard.cache.eviction.regret import Trace
 from dashboard.jobs import trying
 from dashboard.jobs.eviction_trace_job import KIND, NAME, arguments
 from dashboard.jobs.kind import Refused, Work

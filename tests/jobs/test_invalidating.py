@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from dashboard.cache.connect import Cache
+from dashboard.cache.analysis.report import Report
 from dashboard.cache.errors import ReadOnlyCache
 from dashboard.cache.estimate import Estimate, exactly
-from dashboard.cache.invalidation_mode import Gently, Paced
-from dashboard.cache.invalidation_report import Counts, Done, Plan
-from dashboard.cache.invalidation_task import Task, task_from_query
-from dashboard.cache.progress import Progress
-from dashboard.cache.report import Report
-from dashboard.cache.selection import BadSelection, Selection
-from dashboard.cache.target import parse_target
+from dashboard.cache.invalidation.mode import Gently, Paced
+from dashboard.cache.invalidation.report import Counts, Done, Plan
+from dashboard.cache.invalidation.task import Task, task_from_query
+from dashboard.cache.selecting.selection import BadSelection, Selection
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
+from dashboard.cache.walking.progress import Progress
 from dashboard.jobs import invalidating, resuming
 from dashboard.jobs.invalidating import Caller, Standing
 from dashboard.jobs.kind import Work

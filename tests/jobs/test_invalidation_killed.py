@@ -15,15 +15,15 @@ from pathlib import Path
 
 import redis
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.governor import Budget
-from dashboard.cache.invalidation_mode import Gently, Mode, Now
-from dashboard.cache.invalidation_report import Undone
-from dashboard.cache.invalidation_task import Task
-from dashboard.cache.restore import Options, restore
-from dashboard.cache.selection import Selection
-from dashboard.cache.standing import Standing
-from dashboard.cache.target import parse_target
+from dashboard.cache.invalidation.mode import Gently, Mode, Now
+from dashboard.cache.invalidation.report import Undone
+from dashboard.cache.invalidation.restore import Options, restore
+from dashboard.cache.invalidation.standing import Standing
+from dashboard.cache.invalidation.task import Task
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
+from dashboard.cache.walking.governor import Budget
 from dashboard.jobs.vault_safe import frames, standing
 from tests.jobs.mortal import NUMBER, vault_in
 from tests.servers import Server

@@ -16,13 +16,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from dashboard.cache import invalidation_work, keeping
-from dashboard.cache.connect import Cache
-from dashboard.cache.invalidation_mode import Paced
-from dashboard.cache.invalidation_report import Counts, Undone
-from dashboard.cache.invalidation_task import Task
-from dashboard.cache.selection import Selection
-from dashboard.cache.target import parse_target
+from dashboard.cache.invalidation import work as invalidation_work
+from dashboard.cache.invalidation.mode import Paced
+from dashboard.cache.invalidation.report import Counts, Undone
+from dashboard.cache.invalidation.task import Task
+from dashboard.cache.reading import keeping
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
 from dashboard.jobs import invalidating
 from dashboard.jobs.vault_safe import frames
 from dashboard.settings import Settings

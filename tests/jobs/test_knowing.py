@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.findings import BY_ID, findings
-from dashboard.cache.selection import Selection
-from dashboard.cache.stampede import Stampedes
-from dashboard.cache.target import parse_target
+from dashboard.cache.findings.rules import BY_ID, findings
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
+from dashboard.cache.stampedes.report import Stampedes
 from dashboard.jobs import analysis_job, knowing, latency, seeing
 from dashboard.jobs.pool import Pool
 from dashboard.jobs.sampler import Follower

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.target import parse_target
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
 from dashboard.jobs.looking import Looking
 from dashboard.jobs.sampler import Follower
 from dashboard.store import samples

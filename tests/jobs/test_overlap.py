@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dashboard.cache.selection import Selection
+from dashboard.cache.selecting.selection import Selection
 from dashboard.jobs.kinds import KINDS
 from dashboard.jobs.overlap import changing, may_share, overlapping
 from dashboard.store.jobs import Job

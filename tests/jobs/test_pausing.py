@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.target import parse_target
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
 from dashboard.jobs import results, runner
 from dashboard.jobs.kind import Work
 from dashboard.jobs.pool import Pool
@@ -32,8 +32,8 @@ MANY = 100_000
 PROGRAM = """
 import sys
 from contextlib import closing
-from dashboard.cache.connect import Cache
-from dashboard.cache.target import parse_target
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
 from dashboard.jobs.kind import Work
 from dashboard.jobs.run_here import new_owner, run_here
 from dashboard.settings import load_settings

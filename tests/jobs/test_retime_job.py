@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.retime_change import IntoRange, Jitter
-from dashboard.cache.retime_tally import Done, Plan
-from dashboard.cache.selection import Selection
-from dashboard.cache.target import parse_target
+from dashboard.cache.retiming.change import IntoRange, Jitter
+from dashboard.cache.retiming.tally import Done, Plan
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
 from dashboard.jobs import results
 from dashboard.jobs.kinds import KINDS
 from dashboard.jobs.pool import Pool

@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 import pytest
 from sqlalchemy import update
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.report import Snapshot
-from dashboard.cache.target import parse_target
+from dashboard.cache.analysis.report import Snapshot
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
 from dashboard.jobs import results, runner
 from dashboard.jobs.kind import Work
 from dashboard.jobs.pool import AT_ONCE, Pool

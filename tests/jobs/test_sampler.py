@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.target import parse_target
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
 from dashboard.jobs.sampler import Follower, Sampler
 from dashboard.store import samples
 from dashboard.store.engine import Store, open_store

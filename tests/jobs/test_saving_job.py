@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.cache.connect import Cache
 from dashboard.cache.estimate import Estimate
-from dashboard.cache.saving import SavingSnapshot
+from dashboard.cache.saving.run import SavingSnapshot
+from dashboard.cache.servers.connect import Cache
 from dashboard.jobs.kind import Refused, Work
 from dashboard.jobs.kinds import KINDS
 from dashboard.jobs.results import text_of

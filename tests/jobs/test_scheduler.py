@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.target import parse_target
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
 from dashboard.jobs import invalidating, worker
 from dashboard.jobs.invalidating import Caller, Standing
 from dashboard.jobs.pool import Pool

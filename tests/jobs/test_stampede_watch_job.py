@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.cache.stampede_watch import Watch
+from dashboard.cache.stampedes.run import Watch
 from dashboard.jobs.kind import Refused, Work
 from dashboard.jobs.kinds import KINDS
 from dashboard.jobs.notifying import KINDS as SWITCHING

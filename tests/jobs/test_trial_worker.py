@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.cache.trial_rules import Guards
+from dashboard.cache.tuning.trial_rules import Guards
 from dashboard.jobs import notifying
 from dashboard.jobs.kind import Work
 from tests.jobs.tuned import ADA, Tuned, tuned

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import redis
 
-from dashboard.cache import tuning as node_settings
-from dashboard.cache.connect import Cache, Node
-from dashboard.cache.trial_rules import Guards
-from dashboard.cache.tuning import NodeSettings, Put
+from dashboard.cache.servers.connect import Cache, Node
+from dashboard.cache.tuning import nodes as node_settings
+from dashboard.cache.tuning.nodes import NodeSettings, Put
+from dashboard.cache.tuning.trial_rules import Guards
 from dashboard.jobs import putting, trial_guard, trying, tuning
 from dashboard.jobs.tuning_refused import Busy, HasEnded, NoSuchChange, NotStarted, Refused
 from dashboard.store import setting_changes, trials

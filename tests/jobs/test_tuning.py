@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.cache.setting import BadValue
+from dashboard.cache.servers.setting import BadValue
 from dashboard.jobs import tuning
 from dashboard.jobs.tuning_refused import (
     Altered,

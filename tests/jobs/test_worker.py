@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from dashboard.cli import main
+from dashboard.cli.main import main
 from dashboard.jobs import housekeeping, worker
 from dashboard.jobs.queue import make_queue
 from dashboard.settings import Settings

@@ -7,9 +7,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.target import parse_target
-from dashboard.cache.trial_rules import Guards
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
+from dashboard.cache.tuning.trial_rules import Guards
 from dashboard.jobs import trying, tuning
 from dashboard.jobs.asking import Caller
 from dashboard.jobs.trial_guard import TrialGuard

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dashboard.cache.rules import Rule
+from dashboard.cache.selecting.ttl_rules import Rule
 from dashboard.demo.keyspace import Keyspace
 from dashboard.store import ttl_rules
 from dashboard.store.engine import Store

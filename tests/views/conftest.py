@@ -23,8 +23,8 @@ from dashboard.settings import Settings
 from dashboard.store import operators, passwords
 from dashboard.store.engine import Store, open_store
 from dashboard.store.operators import Role
-from dashboard.views import lab_looks
 from dashboard.views.deck import Deck
+from dashboard.views.lab import looks as lab_looks
 from tests.lab.bench import Bench, serving
 from tests.servers import Server
 

@@ -13,7 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
-from dashboard.cache.selection import Selection
+from dashboard.cache.selecting.selection import Selection
 from dashboard.settings import Settings
 from dashboard.store import audit, jobs
 from dashboard.store.engine import Store

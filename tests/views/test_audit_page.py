@@ -18,7 +18,7 @@ from dashboard.store.audit_query import BadFilter, from_query, to_query
 from dashboard.store.audit_text import differences
 from dashboard.store.engine import Store
 from dashboard.store.operators import Role
-from dashboard.views import audit_verification
+from dashboard.views.accounts import audit_verification
 from tests.views.conftest import by_htmx, signed_in_client
 
 

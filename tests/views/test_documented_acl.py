@@ -11,23 +11,25 @@ import pytest
 import redis
 from flask import Flask
 
-from dashboard.cache import keys, tuning, values
-from dashboard.cache.analysis import analyze
-from dashboard.cache.channels import channels_of
-from dashboard.cache.connect import Cache
+from dashboard.cache.analysis.run import analyze
 from dashboard.cache.estimate import exactly
-from dashboard.cache.eviction_age import NO_LIMIT, draw, eviction_age
-from dashboard.cache.export import Options, export
-from dashboard.cache.invalidation_mode import Now, Stale
-from dashboard.cache.invalidation_task import Task, Tell
-from dashboard.cache.keyevents import FLAGS, SETTING, KeyEvents
-from dashboard.cache.listeners import listening
-from dashboard.cache.message_draft import Draft
-from dashboard.cache.publishing import publish
-from dashboard.cache.search import search
-from dashboard.cache.selection import Selection
-from dashboard.cache.target import parse_target, parse_targets
-from dashboard.cache.values_rows import ValuePage
+from dashboard.cache.eviction.age import NO_LIMIT, draw, eviction_age
+from dashboard.cache.exporting.run import Options, export
+from dashboard.cache.invalidation.mode import Now, Stale
+from dashboard.cache.invalidation.task import Task, Tell
+from dashboard.cache.listeners.listeners import listening
+from dashboard.cache.messages.channels import channels_of
+from dashboard.cache.messages.draft import Draft
+from dashboard.cache.messages.publishing import publish
+from dashboard.cache.notifications.keyevents import FLAGS, SETTING, KeyEvents
+from dashboard.cache.reading import keys
+from dashboard.cache.reading.search import search
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target, parse_targets
+from dashboard.cache.tuning import nodes as tuning
+from dashboard.cache.values.page import page as values
+from dashboard.cache.values.rows import ValuePage
 from dashboard.jobs import invalidating, results
 from dashboard.jobs.sampler import Follower
 from dashboard.settings import Settings

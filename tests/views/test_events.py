@@ -21,9 +21,10 @@ from dashboard.stopping import STOPPING
 from dashboard.store import operators
 from dashboard.store.engine import Store
 from dashboard.store.operators import Role
-from dashboard.views import event_position, event_stream
-from dashboard.views.event_drawing import as_message
-from dashboard.views.event_position import Position
+from dashboard.views.events import position as event_position
+from dashboard.views.events import stream as event_stream
+from dashboard.views.events.drawing import as_message
+from dashboard.views.events.position import Position
 from tests.programs import wait_until
 from tests.servers import Server
 from tests.views.conftest import NAMES, deck_of, signed_in_client

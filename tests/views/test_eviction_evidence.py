@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from dashboard.cache.eviction_age import LEAST_BESIDE
+from dashboard.cache.eviction.age import LEAST_BESIDE
 from dashboard.settings import Settings
 from dashboard.store.operators import Role
 from tests.servers import HOST, Cluster, Server, running

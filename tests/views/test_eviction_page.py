@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from dashboard.cache.setting import SETTINGS
+from dashboard.cache.servers.setting import SETTINGS
 from dashboard.settings import Settings
 from dashboard.store.operators import Role
 from tests.servers import Cluster, Server, running, start

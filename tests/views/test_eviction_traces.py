@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from dashboard.cache.primary_listener import Gap
+from dashboard.cache.notifications.primary_listener import Gap
 from dashboard.jobs.eviction_trace_job import NAME
 from dashboard.settings import Settings
 from dashboard.store import jobs

@@ -12,10 +12,10 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
-from dashboard.cache import slots
+from dashboard.cache.analysis import slots
+from dashboard.cache.analysis.report import OTHER, Cliff, NamespaceRow, RuleRow
 from dashboard.cache.estimate import exactly
-from dashboard.cache.report import OTHER, Cliff, NamespaceRow, RuleRow
-from dashboard.cache.selection import Selection
+from dashboard.cache.selecting.selection import Selection
 from dashboard.store import jobs
 from dashboard.store.engine import Store
 from dashboard.store.schema import JobRow

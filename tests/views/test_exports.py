@@ -12,14 +12,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from dashboard.cache.key_token import to_token
-from dashboard.cache.target import parse_targets
+from dashboard.cache.selecting.key_token import to_token
+from dashboard.cache.servers.target import parse_targets
 from dashboard.settings import Settings
 from dashboard.store import audit
 from dashboard.store.audit import Entry, Filters
 from dashboard.store.engine import Store
 from dashboard.store.operators import Role
-from dashboard.views import exports
+from dashboard.views.keys import exports
 from tests.servers import HOST, Server, free_port
 from tests.views.conftest import post, signed_in_client
 
@@ -155,8 +155,8 @@ def test_only_so_many_go_on_at_once(operator: FlaskClient, store: Store) -> None
 def test_a_server_that_goes_away_in_the_midst_is_said_in_the_last_line(
     operator: FlaskClient, store: Store, arranging: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dashboard.cache.turns.PATIENCE_SECONDS", 0.0)
-    monkeypatch.setattr("dashboard.cache.export.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("dashboard.cache.walking.turns.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("dashboard.cache.exporting.run.PATIENCE_SECONDS", 0.0)
     for number in range(5000):
         arranging.set(f"many:{number}", "v")
     answer = post(operator, PATH, {"pattern": "*"}, buffered=False)

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from dashboard.cache.analysis.report import Report
 from dashboard.cache.estimate import Estimate, exactly
-from dashboard.cache.invalidation_mode import Gently, Mode, Now, Paced, Stale
-from dashboard.cache.invalidation_report import Counts, Effect, Plan, Undone
-from dashboard.cache.progress import Progress
-from dashboard.cache.report import Report
-from dashboard.views.invalidation_words import act, done, drift, effect, planned, predicted, receivers, subject, undone
+from dashboard.cache.invalidation.mode import Gently, Mode, Now, Paced, Stale
+from dashboard.cache.invalidation.report import Counts, Effect, Plan, Undone
+from dashboard.cache.walking.progress import Progress
+from dashboard.views.invalidations.words import act, done, drift, effect, planned, predicted, receivers, subject, undone
 
 EXACT = Plan(
     Progress(1_000_000, 1_000_000, elapsed=2.1, ended=True),

@@ -18,7 +18,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
-from dashboard.cache.key_token import to_token
+from dashboard.cache.selecting.key_token import to_token
 from dashboard.jobs import invalidating
 from dashboard.jobs.invalidating import Standing
 from dashboard.jobs.pool import Pool
@@ -464,7 +464,7 @@ class TestTheList:
         assert "Nothing has been invalidated here yet" in operator.get("/caches/elsewhere/invalidations").text
 
     def test_older_ones_stand_on_further_pages(self, operator: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("dashboard.views.invalidation_list.PAGE", 2)
+        monkeypatch.setattr("dashboard.views.invalidations.list.PAGE", 2)
         for letter in "abc":
             post(operator, PATH, {"pattern": f"{letter}:*"})
         first = operator.get(PATH).text

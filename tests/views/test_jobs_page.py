@@ -14,13 +14,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
+from dashboard.cache.analysis.report import Report, Snapshot
 from dashboard.cache.estimate import Estimate, exactly
-from dashboard.cache.invalidation_report import Counts, Undone
-from dashboard.cache.invalidation_report import Done as Invalidated
-from dashboard.cache.invalidation_report import Plan as Planned
-from dashboard.cache.progress import Progress
-from dashboard.cache.report import Report, Snapshot
-from dashboard.cache.retime_tally import Done, Plan
+from dashboard.cache.invalidation.report import Counts, Undone
+from dashboard.cache.invalidation.report import Done as Invalidated
+from dashboard.cache.invalidation.report import Plan as Planned
+from dashboard.cache.retiming.tally import Done, Plan
+from dashboard.cache.walking.progress import Progress
 from dashboard.jobs import results
 from dashboard.jobs.invalidation_job import PLAN as PLAN_OF
 from dashboard.jobs.invalidation_job import RUN, UNDO

@@ -12,7 +12,7 @@ import redis
 from flask import Flask
 from flask.testing import FlaskClient
 
-from dashboard.cache.key_token import to_token
+from dashboard.cache.selecting.key_token import to_token
 from dashboard.settings import Settings
 from dashboard.store import audit
 from dashboard.store.engine import Store

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from dashboard.cache.key_token import to_token
+from dashboard.cache.selecting.key_token import to_token
 from tests.servers import Server
 from tests.views.conftest import by_htmx, post
 

@@ -13,9 +13,9 @@ from flask.testing import FlaskClient
 
 from dashboard.settings import Settings
 from dashboard.store.operators import Role
-from dashboard.views import lab_looks
 from dashboard.views.access import access_of
-from dashboard.views.lab_charts import IDS
+from dashboard.views.lab import looks as lab_looks
+from dashboard.views.lab.charts import IDS
 from tests.lab.bench import PATTERNS, RISK, Bench, serving
 from tests.servers import HOST, free_port
 from tests.views.conftest import by_htmx, signed_in_client

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 import pytest
 
 from dashboard.lab.comparison import Interval, Row
-from dashboard.views.lab_comparison import KINDS, figures, stale_share, told
+from dashboard.views.lab.comparison import KINDS, figures, stale_share, told
 
 EMPTY = Row(**{one.name: None for one in fields(Row)})  # type: ignore[arg-type]
 

@@ -16,7 +16,7 @@ from dashboard.store import samples
 from dashboard.store.engine import Store
 from dashboard.store.operators import Role
 from dashboard.store.samples import Sample
-from dashboard.views import listener_looks
+from dashboard.views.listening import listener_looks
 from tests.cache.listening import limited as limits
 from tests.cache.listening import raw, swamped
 from tests.servers import Cluster, Server

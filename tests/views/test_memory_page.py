@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 from flask.testing import FlaskClient
 
+from dashboard.cache.analysis.report import OTHER, Activity, BigKey, Group, NamespaceRow, Snapshot
 from dashboard.cache.estimate import Estimate, exactly
-from dashboard.cache.report import OTHER, Activity, BigKey, Group, NamespaceRow, Snapshot
-from dashboard.cache.saving import Saving, Way
-from dashboard.cache.selection import Selection
+from dashboard.cache.saving.run import Saving, Way
+from dashboard.cache.selecting.selection import Selection
 from dashboard.store import audit, jobs
 from dashboard.store.engine import Store
-from dashboard.views.memory_figures import hues
+from dashboard.views.analyses.memory_figures import hues
 from tests.kept import SAVES, keep_saving
 from tests.snapshots import KINDS, keep, snapshot
 from tests.views.conftest import by_htmx, post

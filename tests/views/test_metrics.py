@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from redis.exceptions import ResponseError
 from werkzeug.test import TestResponse
 
-from dashboard.cache.exposed import FAMILIES, OF_ALL
+from dashboard.cache.statistics.exposed import FAMILIES, OF_ALL
 from dashboard.jobs.sampler import Follower
 from dashboard.settings import Settings
 from dashboard.store import audit, jobs, samples, tokens, trials, workers

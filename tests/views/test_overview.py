@@ -16,15 +16,16 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.target import parse_targets
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_targets
 from dashboard.jobs.sampler import Follower
 from dashboard.settings import Settings
 from dashboard.store import samples
 from dashboard.store.operators import Role
 from dashboard.store.samples import Sample
-from dashboard.views import finding_list, live_look
+from dashboard.views import finding_list
 from dashboard.views.access import access_of
+from dashboard.views.overview import live_look
 from tests.servers import HOST, Cluster, Server, free_port, running, start_cluster
 from tests.views.conftest import by_htmx, deck_of, signed_in_client
 

@@ -14,7 +14,7 @@ import redis
 from flask import Flask
 from flask.testing import FlaskClient
 
-from dashboard.cache.policies import policy_of
+from dashboard.cache.tuning.policies import policy_of
 from dashboard.demo.app import close_demo_app, create_demo_app
 from dashboard.demo.assembly import Plan
 from dashboard.demo.sql.database import sqlite_url

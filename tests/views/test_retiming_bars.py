@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from dashboard.cache.analysis.report import Expiry
+from dashboard.cache.analysis.slots import LATER, slot_of
 from dashboard.cache.estimate import exactly
-from dashboard.cache.report import Expiry
-from dashboard.cache.retime_tally import Load, Peak
-from dashboard.cache.slots import LATER, slot_of
-from dashboard.views.retiming_bars import MOST, crowd, rate, sides
+from dashboard.cache.retiming.tally import Load, Peak
+from dashboard.views.retimings.bars import MOST, crowd, rate, sides
 
 ORIGIN = 1_764_000_000.0
 

@@ -23,7 +23,7 @@ from dashboard.store.jobs import Job
 from dashboard.store.operators import Role
 from dashboard.store.schema import JobRow
 from dashboard.views.filters import iso
-from dashboard.views.retimings import GOOD_SECONDS
+from dashboard.views.retimings.retimings import GOOD_SECONDS
 from tests.programs import wait_until
 from tests.servers import Server
 from tests.views.conftest import by_htmx, deck_of, post, signed_in_client

@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from werkzeug.routing import IntegerConverter, Rule
 from werkzeug.test import TestResponse
 
-from dashboard.cache.key_token import to_token
+from dashboard.cache.selecting.key_token import to_token
 from dashboard.settings import Settings
 from dashboard.store import operators, tokens
 from dashboard.store.operators import Role

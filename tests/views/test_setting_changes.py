@@ -237,7 +237,7 @@ class TestHistory:
     def test_it_goes_on_where_a_page_ends(
         self, admin: FlaskClient, store: Store, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("dashboard.views.setting_changes.PAGE", 2)
+        monkeypatch.setattr("dashboard.views.eviction.setting_changes.PAGE", 2)
         made = [changed(admin, store, maxmemory=f"{size}mb").number for size in (60, 61, 62)]
         text = admin.get(CHANGES).text
         assert f"{CHANGES}/{made[0]}" not in text

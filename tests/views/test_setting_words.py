@@ -9,7 +9,7 @@ import pytest
 from dashboard.store import setting_changes, trials
 from dashboard.store.setting_changes import NodeChange, SettingChange
 from dashboard.store.trials import Purpose, State, Trial
-from dashboard.views.setting_words import (
+from dashboard.views.eviction.setting_words import (
     CHANGE_KINDS,
     CHANGE_STATES,
     NODE_STATES,

@@ -10,8 +10,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from dashboard.cache.primary_listener import Gap
-from dashboard.cache.stampede import Stampedes
+from dashboard.cache.notifications.primary_listener import Gap
+from dashboard.cache.stampedes.report import Stampedes
 from dashboard.jobs.stampede_watch_job import LEAST_MISSES, MOST_MISSES, NAME
 from dashboard.settings import Settings
 from dashboard.store import jobs

@@ -8,9 +8,9 @@ from itertools import combinations
 
 import pytest
 
+from dashboard.cache.analysis.report import OTHER, NamespaceRow, Report
 from dashboard.cache.estimate import NOTHING, exactly
-from dashboard.cache.report import OTHER, NamespaceRow, Report
-from dashboard.views.treemap import MOST_CELLS, NARROW, REST, WIDE, Cell, Rect, squarify, treemap
+from dashboard.views.analyses.treemap import MOST_CELLS, NARROW, REST, WIDE, Cell, Rect, squarify, treemap
 from tests.snapshots import KINDS, snapshot
 
 WIDTH, HEIGHT = 1000.0, 340.0

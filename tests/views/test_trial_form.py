@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.cache.trial_rules import Guards, Window
+from dashboard.cache.tuning.trial_rules import Guards, Window
 from dashboard.views.bad_field import BadField
-from dashboard.views.trial_form import asked_for, offered, rounded_up
+from dashboard.views.eviction.trial_form import asked_for, offered, rounded_up
 
 
 def test_about_twice_of_what_is_there_now_is_offered() -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from dashboard.cache.connect import Cache
 from dashboard.cache.errors import CacheError
 from dashboard.cache.events.ear import Ear
 from dashboard.cache.events.placing import placed
 from dashboard.cache.events.subscription import Subscription
+from dashboard.cache.servers.connect import Cache
 
 
 @dataclass

@@ -18,11 +18,11 @@ from typing import Any
 import redis
 from redis._parsers.hiredis import NOT_ENOUGH_DATA
 
-from dashboard.cache.connect import Cache, Node
 from dashboard.cache.errors import CacheError, Denied, ServerError, TimedOut, translate
 from dashboard.cache.events.subscription import PREFIXES, Kind, Source, Subscription
-from dashboard.cache.glob import is_wild
-from dashboard.cache.key_token import printable
+from dashboard.cache.selecting.glob import is_wild
+from dashboard.cache.selecting.key_token import printable
+from dashboard.cache.servers.connect import Cache, Node
 
 PING_SECONDS = 2.0
 """How often the server is asked whether it is there: where nothing happens, silence says nothing."""

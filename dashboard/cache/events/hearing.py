@@ -14,7 +14,6 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
-from dashboard.cache.connect import Cache
 from dashboard.cache.errors import CacheError, Denied, ServerError
 from dashboard.cache.events.buffer import KEPT, Buffer
 from dashboard.cache.events.connecting import Attempt, attempt
@@ -26,6 +25,7 @@ from dashboard.cache.events.sieve import Sieve
 from dashboard.cache.events.sorting import sorter
 from dashboard.cache.events.standing import Silent, Standing
 from dashboard.cache.events.subscription import Subscription
+from dashboard.cache.servers.connect import Cache
 
 BEAT_SECONDS = 0.1
 """How often watchers are told of what has come: ten times a second looks like at once."""

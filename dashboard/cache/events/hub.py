@@ -6,12 +6,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
-from dashboard.cache.connect import Cache
 from dashboard.cache.events.buffer import Buffer
 from dashboard.cache.events.hearing import Hearing
 from dashboard.cache.events.looks import Over, TooMany
 from dashboard.cache.events.sieve import Sieve
 from dashboard.cache.events.subscription import Subscription
+from dashboard.cache.servers.connect import Cache
 
 MOST = 32
 """Distinct subscriptions of a process: each has a thread, a connection to each primary and a thousand events."""

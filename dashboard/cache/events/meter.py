@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable
 
-from dashboard.cache.heavy_hitters import Heavy, Hitter
+from dashboard.cache.events.heavy_hitters import Heavy, Hitter
 
 SECONDS = 60
 """That are remembered one by one."""

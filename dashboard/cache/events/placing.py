@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from dashboard.cache.connect import Cache, Node
 from dashboard.cache.events.subscription import EVERYWHERE, Source, Subscription
+from dashboard.cache.servers.connect import Cache, Node
 
 
 def placed(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dashboard.cache import glob
 from dashboard.cache.events.subscription import LONGEST_NAME, BadSubscription
-from dashboard.cache.key_token import from_printable, printable
+from dashboard.cache.selecting import glob
+from dashboard.cache.selecting.key_token import from_printable, printable
 
 LOOKED_AT = 65536
 """Bytes of a payload in which a text is looked for."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dashboard.cache.errors import CacheError
 from dashboard.cache.events.ear import Refusal
-from dashboard.cache.heavy_hitters import Hitter
+from dashboard.cache.events.heavy_hitters import Hitter
 
 
 @dataclass(frozen=True)

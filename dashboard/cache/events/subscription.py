@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from dashboard.cache.key_token import from_printable, printable
+from dashboard.cache.selecting.key_token import from_printable, printable
 
 Kind = Literal["channel", "pattern", "sharded", "event", "key", "tracking"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -11,13 +11,13 @@ from flask import request
 from pydantic import ValidationError
 from werkzeug.exceptions import NotFound, UnsupportedMediaType
 
-from dashboard.cache import glob
-from dashboard.cache.conditions import plain_size, plain_ttl
-from dashboard.cache.connect import Cache
-from dashboard.cache.invalidation_mode import BadMode, mode_from_query
-from dashboard.cache.invalidation_task import BadTell, Task, Tell
-from dashboard.cache.key_token import from_printable
-from dashboard.cache.selection import BadSelection, Selection
+from dashboard.cache.invalidation.mode import BadMode, mode_from_query
+from dashboard.cache.invalidation.task import BadTell, Task, Tell
+from dashboard.cache.selecting import glob
+from dashboard.cache.selecting.conditions import plain_size, plain_ttl
+from dashboard.cache.selecting.key_token import from_printable
+from dashboard.cache.selecting.selection import BadSelection, Selection
+from dashboard.cache.servers.connect import Cache
 from dashboard.jobs.invalidating import Caller
 from dashboard.store.tokens import Token
 from dashboard.views.api.models import IDEMPOTENCY_LIMIT, Base64, Given, NewInvalidation, Waiting, bytes_of

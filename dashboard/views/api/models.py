@@ -13,8 +13,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from dashboard.cache.invalidation_mode import LONGEST, MOST_RATE
-from dashboard.cache.selection import MOST_LISTED
+from dashboard.cache.invalidation.mode import LONGEST, MOST_RATE
+from dashboard.cache.selecting.selection import MOST_LISTED
 from dashboard.jobs.invalidating import Word
 
 MOST_WAIT = 30.0  # seconds that an answer may be held back

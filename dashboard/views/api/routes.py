@@ -6,10 +6,10 @@ from flask import Blueprint, Response, request, url_for
 from flask.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 
-from dashboard.cache.connect import Cache
 from dashboard.cache.errors import CacheError
-from dashboard.cache.invalidation_task import Task
-from dashboard.cache.key_token import printable
+from dashboard.cache.invalidation.task import Task
+from dashboard.cache.selecting.key_token import printable
+from dashboard.cache.servers.connect import Cache
 from dashboard.jobs import invalidating
 from dashboard.jobs.invalidating import AlreadyRun, NeedsApproval, NothingToDo, Standing
 from dashboard.jobs.kind import Refused

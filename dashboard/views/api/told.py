@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import cast
 
 from dashboard.cache.estimate import Estimate
-from dashboard.cache.invalidation_mode import Gently, Paced, Stale
-from dashboard.cache.invalidation_report import Done, Plan, Undone
-from dashboard.cache.progress import Progress
-from dashboard.cache.selection import Selection
+from dashboard.cache.invalidation.mode import Gently, Paced, Stale
+from dashboard.cache.invalidation.report import Done, Plan, Undone
+from dashboard.cache.selecting.selection import Selection
+from dashboard.cache.walking.progress import Progress
 from dashboard.jobs.invalidating import Standing
 from dashboard.store.jobs import Job
 from dashboard.views.api.models import (

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from dashboard.cache.connect import Cache
 from dashboard.cache.errors import Denied
 from dashboard.cache.events.ear import Ear
 from dashboard.cache.events.subscription import Subscription, from_pairs
-from dashboard.cache.target import parse_target
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
 from tests.programs import wait_until
 from tests.servers import Server
 

@@ -8,7 +8,6 @@ from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 
-from dashboard.cache.connect import Cache
 from dashboard.cache.errors import Denied
 from dashboard.cache.events import hearing as hearings
 from dashboard.cache.events.buffer import Buffer
@@ -19,7 +18,8 @@ from dashboard.cache.events.looks import MOST_SIEVES, Over, TooMany
 from dashboard.cache.events.meter import Meter
 from dashboard.cache.events.sieve import Sieve
 from dashboard.cache.events.subscription import Subscription, from_pairs
-from dashboard.cache.target import parse_target
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
 from tests.programs import wait_until
 from tests.servers import Server, running
 

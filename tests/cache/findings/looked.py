@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.findings import BY_ID, Finding, findings
-from dashboard.cache.info import Reading, parse, reading
-from dashboard.cache.picture import Picture, picture
-from dashboard.cache.rates import Rates, rates
-from dashboard.cache.target import parse_target
+from dashboard.cache.findings.rules import BY_ID, Finding, findings
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
+from dashboard.cache.statistics.info import Reading, parse, reading
+from dashboard.cache.statistics.picture import Picture, picture
+from dashboard.cache.statistics.rates import Rates, rates
 from dashboard.jobs.looking import Looking
 from dashboard.jobs.sampler import INFO
 from tests.servers import HOST, Server

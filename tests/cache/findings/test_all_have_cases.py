@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.cache.findings import RULES
+from dashboard.cache.findings.rules import RULES
 
 TESTS = Path(__file__).parent
 SOURCES = "".join(file.read_text() for file in (*TESTS.glob("test_*.py"), TESTS.parents[1] / "jobs/test_knowing.py"))

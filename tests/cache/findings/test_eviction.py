@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from dashboard.cache.info import Reading
-from dashboard.cache.picture import Analysed, Known, picture
+from dashboard.cache.statistics.info import Reading
+from dashboard.cache.statistics.picture import Analysed, Known, picture
 from tests.cache.findings.looked import NOW, between, fill, looked, now, plain, said, taken, unsaid, with_values
 from tests.programs import wait_until
 from tests.servers import Server, running

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dashboard.cache.findings import findings
+from dashboard.cache.findings.rules import findings
 from tests.cache.findings.looked import NOW, between, fill, looked, now, plain, said, taken, unsaid, with_values
 from tests.programs import wait_until
 from tests.servers import HOST, Server, running, start

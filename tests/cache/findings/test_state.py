@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from redis import ResponseError
 
-from dashboard.cache import findings_state
-from dashboard.cache.connect import Cache
-from dashboard.cache.picture import picture
-from dashboard.cache.target import parse_target
+from dashboard.cache.findings import state as findings_state
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
+from dashboard.cache.statistics.picture import picture
 from tests.cache.findings.looked import NOW, fill, now, paused, plain, said, taken, unsaid
 from tests.programs import wait_until
 from tests.servers import HOST, Server, running, start

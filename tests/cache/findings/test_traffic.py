@@ -9,9 +9,9 @@ import time
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from dashboard.cache.connect import Cache
-from dashboard.cache.findings import findings
-from dashboard.cache.target import parse_target
+from dashboard.cache.findings.rules import findings
+from dashboard.cache.servers.connect import Cache
+from dashboard.cache.servers.target import parse_target
 from dashboard.jobs.sampler import Follower
 from dashboard.jobs.seeing import gather
 from dashboard.store.engine import Store, open_store

@@ -1,0 +1,1 @@
+"""What is in a keyspace, when it expires, and what it costs."""

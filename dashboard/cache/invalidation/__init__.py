@@ -1,0 +1,1 @@
+"""Removing keys or letting them expire: planned, kept for the undo, carried out, and taken back."""

@@ -1,0 +1,1 @@
+"""Clients that listen: subscribers and those with copies of keys."""

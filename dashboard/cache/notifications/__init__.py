@@ -1,0 +1,1 @@
+"""Keyspace notifications: which there are, what they cost, and hearing them."""

@@ -1,0 +1,1 @@
+"""Reading keys: rows, searches, namespaces, and what the vault keeps of a key."""

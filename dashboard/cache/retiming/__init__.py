@@ -1,0 +1,1 @@
+"""Other TTLs for the keys of a selection."""

@@ -1,0 +1,1 @@
+"""What it would save to hold small strings in hashes, measured on a sample."""

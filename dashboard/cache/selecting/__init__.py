@@ -1,0 +1,1 @@
+"""Which keys: selections, patterns, and names and namespaces of keys. Pure."""

@@ -1,0 +1,1 @@
+"""Servers' settings: what they are, what a change would do, and making it."""

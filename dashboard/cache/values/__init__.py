@@ -1,0 +1,1 @@
+"""One key's value, a bounded page at a time."""

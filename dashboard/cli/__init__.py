@@ -1,0 +1,1 @@
+"""The `cachedeck` command: main.py, and a module for each verb."""

@@ -1,0 +1,1 @@
+"""Signing in, operators, tokens, and the trail of what they changed."""

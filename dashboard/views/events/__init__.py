@@ -1,0 +1,1 @@
+"""The console: what servers publish, as it happens."""

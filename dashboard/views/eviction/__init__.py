@@ -1,0 +1,1 @@
+"""Eviction: pressure, evidence, the editor of settings, their changes and trials."""

@@ -1,0 +1,1 @@
+"""Invalidations: plans, executions, undos, and the removal of single keys."""

@@ -1,0 +1,1 @@
+"""Jobs: long work, and how it stands."""

@@ -1,0 +1,1 @@
+"""Keys: the search, one key, its value, exports."""

@@ -1,0 +1,1 @@
+"""The Lab: the demo's caching patterns, tried out."""

@@ -1,0 +1,1 @@
+"""Who listens to a cache, messages to them, and keyspace notifications."""

@@ -1,0 +1,1 @@
+"""New TTLs for the keys of a selection."""

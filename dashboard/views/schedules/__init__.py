@@ -1,0 +1,1 @@
+"""Invalidations that are carried out later."""
