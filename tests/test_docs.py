@@ -65,3 +65,17 @@ def test_every_cache_option_is_documented() -> None:
     rows = _documented("configuration.md", r"^\| (`[a-z_`, ]+`) \| [^|]+ \| [^|]+ \|$")
     documented = {name for row in rows for name in re.findall(r"`([a-z_]+)`", row)}
     assert documented >= target._OPTIONS
+
+
+def test_files_that_the_docs_name_are_there() -> None:
+    root = DOCS.parent
+    folders = [
+        *root.glob("*.py"),
+        *DOCS.rglob("*.py"),
+        *(root / "dashboard").rglob("*.py"),
+        *(root / "tests").rglob("*.py"),
+    ]
+    files = [f"/{path.relative_to(root).as_posix()}" for path in folders]
+    for page in (root / "README.md", *DOCS.glob("*.md")):
+        for name in re.findall(r"[\w./-]*\w\.py\b", page.read_text(encoding="utf-8")):
+            assert any(file.endswith(f"/{name}") for file in files), (page.name, name)

@@ -1,4 +1,4 @@
-"""Settings, their changes and trials in lines for a terminal (cli_text.say makes them plain)."""
+"""Settings, their changes and trials in lines for a terminal (text.say makes them plain)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An entry of the vault as what an invalidation keeps its keys in (cache/keeping.py)."""
+"""An entry of the vault as what an invalidation keeps its keys in (cache/reading/keeping.py)."""
 
 from __future__ import annotations
 

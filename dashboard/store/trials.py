@@ -34,7 +34,7 @@ MOST_NOTES = 50
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial. guards, baseline and comparison are JSON of cache/trial_rules.py. why: how it came to end."""
+    """One trial. guards, baseline and comparison are JSON of cache/tuning/trial_rules.py. why: how it came to end."""
 
     number: int
     cache: str

@@ -1,4 +1,4 @@
-"""Exports of events: all that is kept of what a console shows, as a file of JSON lines (cache/event_lines.py)."""
+"""Exports of events: all that is kept of what a console shows, as a file of JSON lines (event_lines.py)."""
 
 from __future__ import annotations
 

@@ -21,8 +21,8 @@ from dashboard.store.engine import Store
 from dashboard.store.schema import JobRow
 from tests.servers import Server
 from tests.snapshots import CLIFF_SECONDS, KINDS, keep, snapshot
+from tests.views.analyses.test_analyses import words
 from tests.views.conftest import by_htmx
-from tests.views.test_analyses import words
 
 HERE = "/caches/main/expiry"
 

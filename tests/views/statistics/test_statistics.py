@@ -22,7 +22,7 @@ from dashboard.views.statistics.statistics import figures as statistics_figures
 from tests.programs import wait_until
 from tests.servers import HOST, Cluster, Server, free_port
 from tests.views.conftest import by_htmx, deck_of, signed_in_client
-from tests.views.test_overview import stale_samples, text_of, with_caches
+from tests.views.overview.test_overview import stale_samples, text_of, with_caches
 
 MakeApp = Callable[[Settings], Flask]
 

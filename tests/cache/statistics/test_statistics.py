@@ -42,7 +42,7 @@ def test_every_chart_has_a_point_for_each_moment() -> None:
 
 
 def test_every_chart_is_documented() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[3] / "docs" / "statistics.md").read_text(encoding="utf-8")
     documented = re.findall(r"^\| ([A-Z][^|]+) \| [^|]+ \| `", text, re.MULTILINE)
     assert set(documented) == {one.title for one in (*charts(seen()), *command_charts([]))}
 

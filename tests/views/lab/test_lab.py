@@ -19,7 +19,7 @@ from dashboard.views.lab.charts import IDS
 from tests.lab.bench import PATTERNS, RISK, Bench, serving
 from tests.servers import HOST, free_port
 from tests.views.conftest import by_htmx, signed_in_client
-from tests.views.test_overview import text_of
+from tests.views.overview.test_overview import text_of
 
 MakeApp = Callable[[Settings], Flask]
 
