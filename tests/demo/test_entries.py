@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 
 import pytest
+import redis
 
 from dashboard.demo.caching.entries import Entries, Look, Pending
 from dashboard.demo.caching.remote import Refused, Remote
@@ -34,7 +35,7 @@ def put(entries: Entries, document: dict[str, object] | None = ADA, ttl: float =
 
 def test_what_was_filled_is_found_with_what_is_known_of_it(entries: Entries, valkey: Server) -> None:
     put(entries)
-    look = entries.look(KEY)
+    look = entries.look(KEY, remaining=True)
     assert (look.found, look.document, look.version, look.took) == (True, ADA, 3, 0.0125)
     assert 50 < look.remaining <= 60
     with valkey.client() as client:
@@ -57,7 +58,51 @@ def test_an_entry_without_an_end_remains_for_ever(entries: Entries, valkey: Serv
     put(entries)
     with valkey.client() as client:
         client.persist(KEY)
-    assert entries.look(KEY).remaining == math.inf
+    assert entries.look(KEY, remaining=True).remaining == math.inf
+
+
+def counted(client: redis.Redis) -> tuple[int, int]:
+    """Look-ups by the server's own count: hits, misses."""
+    stats = client.info("stats")
+    return stats["keyspace_hits"], stats["keyspace_misses"]
+
+
+@pytest.mark.parametrize("pending", [False, True])
+def test_a_reader_is_one_miss_or_one_hit_of_its_entry_to_the_server(
+    entries: Entries, valkey: Server, *, pending: bool
+) -> None:
+    with valkey.client() as client:
+        began = counted(client)
+        assert entries.look(KEY, "a", pending=pending).leased
+        assert entries.fill(KEY, "a", ADA, 60, 0)
+        assert counted(client) == (began[0] + 1, began[1] + 1), "the miss, and the lease that fill finds"
+        assert entries.look(KEY, "b", pending=pending).found
+        assert counted(client) == (began[0] + 2, began[1] + 1)
+
+
+def test_what_is_told_of_a_change_is_no_miss(entries: Entries, valkey: Server) -> None:
+    with valkey.client() as client:
+        began = counted(client)
+        assert entries.outdate([(KEY, 4)]) == 0
+        assert counted(client) == began
+
+
+def test_where_the_size_of_a_key_is_not_told_all_is_found_all_the_same(valkey: Server) -> None:
+    """MEMORY USAGE tells whether something is there, uncounted. An ACL may deny it."""
+    with valkey.client() as client:
+        client.execute_command("ACL", "SETUSER", "frugal", "on", ">secret", "~*", "+@all", "-memory")
+        client.hset(f"shop:pending:{KEY}", mapping={"version": 7, "values": '{"city": "Ghent"}'})
+        found = cached(valkey.url.replace("redis://", "redis://frugal:secret@"))
+        try:
+            assert found.entries.look(KEY, pending=True).pending == Pending(7, {"city": "Ghent"})
+            client.set(KEY, "x")
+            assert found.entries.look(KEY, "a") == Look(found=False, foreign=True, leased=True)
+            assert found.entries.fill(KEY, "a", ADA, 60, 0)
+            assert found.entries.outdate([(KEY, 3)]) == 0
+            assert found.entries.outdate([(KEY, 4)]) == 1
+        finally:
+            found.remote.close()
+            client.execute_command("ACL", "DELUSER", "frugal")
 
 
 def test_the_first_who_finds_nothing_gets_the_lease_and_nobody_else(entries: Entries) -> None:

@@ -155,7 +155,7 @@ def test_it_goes_by_the_servers_clock_whatever_the_clocks_of_two_processes_say(v
             patch.setattr("dashboard.demo.caching.reading.time.perf_counter", lambda ahead=ahead: 5000.0 + ahead)
             for one in both:
                 assert one.reader.get(KEY, table.loader(ROW), TTL).source == "hit"
-                seen.append(one.entries.look(KEY).remaining)
+                seen.append(one.entries.look(KEY, remaining=True).remaining)
     assert all(0 < remaining <= TTL for remaining in seen)
     assert seen == sorted(seen, reverse=True)
     assert table.reads == 1

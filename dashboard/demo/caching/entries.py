@@ -39,7 +39,8 @@ class Pending:
 
 @dataclass(frozen=True)
 class Look:
-    """What was found under a key. Times in seconds; `remaining` is infinite for an entry that never expires.
+    """What was found under a key. Times in seconds; `remaining` is infinite for an entry that never expires, and where
+    it was not asked for.
 
     `leased`: the lease is ours now; `foreign`: something lies there that is not the shop's, or damaged: not `found`.
     `document` is None where nothing was found, and also where the entry says that there is no such row.
@@ -72,10 +73,11 @@ class Entries:
             remote.script(lua(name)) for name in ("look", "fill", "release", "outdate")
         )
 
-    def look(self, key: str, token: str | None = None, *, pending: bool = False) -> Look:
+    def look(self, key: str, token: str | None = None, *, pending: bool = False, remaining: bool = False) -> Look:
         """What lies under `key`. With a token: takes the lease where nothing does, or something foreign, unless
-        somebody else has it. With `pending`: also which change the database has yet to get."""
-        look = self._looked(key, token, pending, even_if_found=False)
+        somebody else has it. With `pending`: also which change the database has yet to get. With `remaining`: also
+        how long the entry lives, which the server counts as a second look-up."""
+        look = self._looked(key, token, pending, remaining, even_if_found=False)
         if look.foreign and token and not look.leased:
             # Damaged, which the server cannot see. (Or somebody else fills it already, and is not disturbed.)
             look = replace(look, leased=self.take(key, token).leased)
@@ -83,7 +85,7 @@ class Entries:
 
     def take(self, key: str, token: str, *, pending: bool = False) -> Look:
         """As `look`, but takes the lease also of an entry that is there, to refresh it early: see `leased`."""
-        return self._looked(key, token, pending, even_if_found=True)
+        return self._looked(key, token, pending, remaining=True, even_if_found=True)
 
     def claim(self, key: str, token: str) -> None:
         """Take the lease away from whoever has it: for a writer, whose row is newer than what readers are loading."""
@@ -117,9 +119,9 @@ class Entries:
     def _names(self, key: str) -> list[str]:
         return [key, self._keys.lease(key)]
 
-    def _looked(self, key: str, token: str | None, pending: bool, *, even_if_found: bool) -> Look:
+    def _looked(self, key: str, token: str | None, pending: bool, remaining: bool, *, even_if_found: bool) -> Look:
         names = self._names(key) + ([self._keys.pending(key)] if pending else [])
-        answer = self._look(names, [token or "", self._lease_ms, int(even_if_found)])
+        answer = self._look(names, [token or "", self._lease_ms, int(even_if_found), int(remaining)])
         document, version, took, remaining_ms, leased, foreign, *change = answer
         rest = Look(found=False, leased=bool(leased), foreign=bool(foreign), pending=_pending(*change))
         if document is None:
@@ -131,7 +133,7 @@ class Entries:
                 document=decode(document),
                 version=None if version is None else int(version),
                 took=max(0.0, float(took or 0)) / 1000,
-                remaining=math.inf if remaining_ms < 0 else remaining_ms / 1000,
+                remaining=math.inf if remaining_ms is None or remaining_ms < 0 else remaining_ms / 1000,
             )
         except ValueError:  # Undecodable, or a number that is none
             return replace(rest, foreign=True)

@@ -65,10 +65,10 @@ class Read:
         """Seconds for which a document is fresh: an absent one briefly."""
         return ttl_of(document, self._wanted.ttl)
 
-    def look(self) -> Look:
-        """What lies in the cache; if nothing does and nobody else fills it, it is our turn (`leased`).
-        Raises CacheTrouble."""
-        look = self._entries.look(self._wanted.key, self._token, pending=self._wanted.pending)
+    def look(self, *, remaining: bool = False) -> Look:
+        """What lies in the cache, with what remains of its life where that is asked for; if nothing does and nobody
+        else fills it, it is our turn (`leased`). Raises CacheTrouble."""
+        look = self._entries.look(self._wanted.key, self._token, pending=self._wanted.pending, remaining=remaining)
         if look.foreign:
             self.count("foreign")
         return look

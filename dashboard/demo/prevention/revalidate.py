@@ -32,7 +32,7 @@ class Revalidate:
         self._room = threading.BoundedSemaphore(MOST_UNDER_WAY)
 
     def read(self, read: Read) -> Answer:
-        look = read.look()
+        look = read.look(remaining=True)
         if not look.found:
             return self._mutex.answer(read, look)
         if look.remaining > GRACE_SHARE * read.ttl_of(look.document):

@@ -38,7 +38,7 @@ class XFetch:
     random: Callable[[], float] = random.random
 
     def read(self, read: Read) -> Answer:
-        look = read.look()
+        look = read.look(remaining=True)
         if not look.found:
             return read.load(look)
         if not refreshes_early(look.remaining, look.took, 1.0 - self.random(), self.beta):
