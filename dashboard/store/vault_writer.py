@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -90,6 +91,8 @@ class VaultWriter:
         """Let others write to the entry."""
         if self._ledger:
             self._ledger.close()
+        with suppress(OSError):
+            os.fsync(self._index)
         os.close(self._index)
         os.close(self._frames)
 
@@ -108,11 +111,11 @@ class VaultWriter:
             raise
 
     def _write(self, slot: Slot, frame: bytes) -> None:
-        # The index must never be ahead of the frames: an entry in it says that its frame is on the disk.
+        # The index must never be ahead of the frames: an entry in it says that its frame is on the disk. It may be
+        # behind them after a loss of power, as it need not be there itself: frames are told by their heads, too.
         write_at(self._frames, slot.offset, frame)
         self._sync(self._frames)
         write_at(self._index, self.frame_count * ENTRY_BYTES, slot.packed())
-        self._sync(self._index)
 
     def _sync(self, handle: int) -> None:
         try:

@@ -2,7 +2,7 @@
 -- ARGV  1 'UNLINK', 'DEL' or 'lower', 2 and 3 between which TTLs in ms the new one is drawn, 4 seed,
 --       5 TTL condition ('', 'none', 'left', 'at'), 6 and 7 its bounds in ms, 8 and 9 bounds of the size in bytes,
 --       10 the caller's clock in ms since 1970, 11 parts of the window that are counted,
---       12 '1' where each key is followed by the last 8 bytes of its DUMP (a CRC-64), to be left if it has another now,
+--       12 the last 8 bytes of each key's DUMP (a CRC-64), in one string: a key that has others now is left; '' for none,
 --       13 how many keys go into one command, 14 type condition ('' for any), 15.. keys
 -- Answer  {done, unchanged, gone or no longer selected, {places of keys that have changed}, {places of refused keys},
 --          {places of keys that are served elsewhere}, what was refused first, what ended it early: command, message ('', '' if nothing did),
@@ -14,7 +14,8 @@ local verb, low, high = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local ttl_kind, ttl_low, ttl_high = ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
 local size_low, size_high = tonumber(ARGV[8]), tonumber(ARGV[9])
 local any_size = size_low == 0 and size_high == 9000000000000000
-local parts, checked = tonumber(ARGV[11]), ARGV[12] == '1'
+local parts, sums = tonumber(ARGV[11]), ARGV[12]
+local checked = sums ~= ''
 local together, kind = tonumber(ARGV[13]), string.lower(ARGV[14])
 local asks_ttl = verb == 'lower' or ttl_kind ~= ''
 
@@ -42,11 +43,11 @@ local function leave(place)
   left[#left + 1] = place
 end
 
-local function same(place, key, sum)
+local function same(place, key)
   local dump = redis.pcall('DUMP', key)
   if type(dump) == 'table' then return refuse(place, 'DUMP', dump.err) end
   if not dump then return leave(place) end
-  if string.sub(dump, -8) == sum then return true end
+  if string.sub(dump, -8) == string.sub(sums, place * 8 + 1, place * 8 + 8) then return true end
   changed[#changed + 1] = place
 end
 
@@ -86,7 +87,7 @@ local function remove(place, key)
   done = done + 1
 end
 
-local function act(place, key, sum)
+local function act(place, key)
   local pttl = 0
   if asks_ttl then
     pttl = redis.pcall('PTTL', key)
@@ -94,7 +95,7 @@ local function act(place, key, sum)
     if pttl == -2 then return leave(place) end
   end
   if not selected(place, key, pttl) then return end
-  if checked and not same(place, key, sum) then return end
+  if checked and not same(place, key) then return end
   if verb == 'lower' then return lower(place, key, pttl) end
   remove(place, key)
 end
@@ -117,18 +118,18 @@ end
 
 local function remove_the_same()
   local keys, places = {}, {}
-  for i = FIRST, #ARGV, 2 do
+  for i = FIRST, #ARGV do
     if ended ~= '' then return end
-    if same((i - FIRST) / 2, ARGV[i], ARGV[i + 1]) then
+    if same(i - FIRST, ARGV[i]) then
       keys[#keys + 1] = ARGV[i]
-      places[#places + 1] = (i - FIRST) / 2
+      places[#places + 1] = i - FIRST
     end
   end
   for first = 1, #keys, together do
     if ended ~= '' then return end
     remove_together(keys, places, first, math.min(first + together - 1, #keys))
   end
-  if ended == '' then dealt = (#ARGV - FIRST + 1) / 2 end
+  if ended == '' then dealt = #ARGV - FIRST + 1 end
 end
 
 local first_key = FIRST
@@ -137,9 +138,8 @@ if checked and verb ~= 'lower' and ttl_kind == '' and any_size and kind == '' th
   first_key = #ARGV + 1
 end
 
-local step = checked and 2 or 1
-for i = first_key, #ARGV, step do
-  act((i - FIRST) / step, ARGV[i], ARGV[i + 1])
+for i = first_key, #ARGV do
+  act(i - FIRST, ARGV[i])
   if ended ~= '' then break end
   dealt = dealt + 1
 end

@@ -13,7 +13,7 @@ from typing import Any
 
 from dashboard.cache.errors import Denied, ServerError, checked
 from dashboard.cache.invalidation.acted import PARTS, Acted
-from dashboard.cache.invalidation.acting_plain import act_by_commands, remove_one_by_one, sent_once
+from dashboard.cache.invalidation.acting_plain import act_by_commands, remove_one_by_one, sent_with
 from dashboard.cache.invalidation.mode import Gently, Stale
 from dashboard.cache.invalidation.task import Task
 from dashboard.cache.servers import scripts
@@ -78,7 +78,7 @@ class Acting:
     def _unlink(self, node: Node, keys: Sequence[bytes]) -> Acted:
         if not self._clustered:
             try:
-                removed = int(self._asked(node, self._verb, *keys))
+                removed = int(checked(sent_with(self._cache, node, (self._verb,), keys), self._cache.name))
             except Denied as error:
                 if error.command:
                     raise
@@ -88,10 +88,8 @@ class Acting:
         return remove_one_by_one(self._cache, node, self._verb, keys)
 
     def _by_script(self, node: Node, keys: Sequence[bytes], checksums: Sequence[bytes] | None) -> Acted:
-        words: list[Any] = list(keys)
-        if checksums is not None:
-            words = [word for pair in zip(keys, checksums, strict=True) for word in pair]
-        reply = self._asked(node, "EVAL", _SCRIPT, 0, *self._arguments(checksums is not None), *words)
+        command = ("EVAL", _SCRIPT, 0, *self._arguments(b"".join(checksums or ())))
+        reply = checked(sent_with(self._cache, node, command, keys), self._cache.name)
         done, unchanged, gone, changed, refused, elsewhere, refusal, *ending, expiry, left, dealt, took = reply
         ended_by, ended = ending
         return Acted(
@@ -109,11 +107,7 @@ class Acting:
             held=scripts.held(took),
         )
 
-    def _asked(self, node: Node, *command: Any) -> Any:
-        (reply,) = sent_once(self._cache, node, [command])
-        return checked(reply, self._cache.name)
-
-    def _arguments(self, with_checksums: bool) -> list[Any]:
+    def _arguments(self, checksums: bytes) -> list[Any]:
         mode, selection = self._task.mode, self._task.selection
         low, high = mode.bounds_ms if isinstance(mode, Gently | Stale) else (0, 0)
         verb = "lower" if self._task.lowers else self._verb
@@ -126,7 +120,7 @@ class Acting:
             *bounds,
             round(time.time() * 1000),
             PARTS,
-            int(with_checksums),
+            checksums,
             self._together,
             selection.type,
         ]

@@ -30,6 +30,15 @@ def sent_once(cache: Cache, node: Node, commands: Sequence[Sequence[Any]]) -> li
     return packed(cache, node, [tuple(command) for command in commands])
 
 
+def sent_with(cache: Cache, node: Node, command: Sequence[Any], words: Sequence[bytes]) -> Any:
+    """As sent_once, of one command that ends with these words, a thousand keys perhaps. Its reply."""
+    if cache.target.kind == "cluster":
+        (reply,) = cache.pipeline(node, [(*command, *words)])
+    else:
+        (reply,) = packed(cache, node, [tuple(command)], words)
+    return reply
+
+
 def remove_one_by_one(cache: Cache, node: Node, verb: str, keys: Sequence[bytes]) -> Acted:
     """Each by a command of its own. One round trip, and one more for each key whose slot has moved."""
     acted = Acted(len(keys))

@@ -30,7 +30,7 @@ from dashboard.cache.walking.walk import walk
 from dashboard.cache.walking.watch import Limits
 
 UNKEPT = 1_000  # keys of a group without the vault: a call's worth
-GROUP = 5_000  # keys of a group: so many are kept before the first of them is touched
+GROUP = 10_000  # keys of a group: so many are kept, and on the disk, before the first of them is touched
 PACED_SECONDS = 2.0  # of a pace: so much of it is kept at a time
 PATIENCE_SECONDS = 30.0  # a failover takes a cluster or a sentinel some seconds
 PACE_SECONDS = 5.0  # over which the pace is told

@@ -70,11 +70,12 @@ class _Frame:
     def add(self, read: Read) -> None:
         self.records += read.kept
         self.memory += read.memory
-        self.size += sum(len(record.dump) for record in read.kept)
+        self.size += sum([len(record[3]) for record in read.kept])
 
     @property
     def item(self) -> _Item:
-        return _Item([one.key for one in self.records], [one.dump[-8:] for one in self.records], self.memory)
+        keys, _, _, dumps = zip(*self.records, strict=True)
+        return _Item(keys, [dump[-8:] for dump in dumps], self.memory)
 
 
 class Work:

@@ -181,7 +181,9 @@ class Keeping:
         dumps: Sequence[Any],
     ) -> None:
         if {*map(type, dumps)} == {bytes} and not (self._largest and max(map(len, dumps)) > self._largest):
-            read.kept = list(map(Kept._make, zip(keys, pttls, repeat(at), dumps, strict=False)))
+            # As Kept._make, which is a function of Python for each.
+            rows = zip(keys, pttls, repeat(at), dumps, strict=False)
+            read.kept = list(map(tuple.__new__, repeat(Kept), rows))
             read.memory = list(sizes)
             return
         for key, pttl, size, dump in zip(keys, pttls, sizes, dumps, strict=True):

@@ -32,10 +32,15 @@ class Line:
         self._sent_at = 0.0
         self._failure: Exception | None = None
 
-    def send(self, commands: Sequence[Command]) -> None:
-        """Send commands; their replies are then to be read, all of them."""
+    def send(self, commands: Sequence[Command], words: Sequence[bytes] = ()) -> None:
+        """Send commands; their replies are then to be read, all of them. words: further ones of the last command."""
         with self._cache.asking(self._node), self._or_hang_up():
-            self._send(self._taken().pack_commands(commands), len(commands))
+            pack = self._taken().pack_commands
+            if not words:
+                self._send(pack(commands), len(commands))
+                return
+            ending = _lengthened(b"".join(pack(commands[-1:])), words)
+            self._send([*pack(commands[:-1]), ending], len(commands))
 
     def ask_of_each(
         self,
@@ -146,13 +151,20 @@ def head(*words: bytes) -> bytes:
     return b"*%d\r\n%b" % (len(words) + 1, parts)
 
 
-def packed(cache: Cache, node: Node, commands: Sequence[Command]) -> list[Any]:
-    """Many small questions in one round trip, and their replies. Raises CacheError."""
+def _lengthened(command: bytes, words: Sequence[bytes]) -> bytes:
+    """A packed command with more words at its end: packed by hand, as in Line.ask_of_each."""
+    count, _, rest = command.partition(b"\r\n")
+    more = [b"$%d\r\n%b\r\n" % (len(word), word) for word in words]
+    return b"".join([b"*%d\r\n" % (int(count[1:]) + len(more)), rest, *more])
+
+
+def packed(cache: Cache, node: Node, commands: Sequence[Command], words: Sequence[bytes] = ()) -> list[Any]:
+    """Many small questions in one round trip, and their replies. words: as in Line.send. Raises CacheError."""
     if not commands:
         return []
     line = Line(cache, node)
     try:
-        line.send(commands)
+        line.send(commands, words)
         return line.read()
     finally:
         line.close()
