@@ -61,6 +61,16 @@ def test_each_pattern_begins_with_the_same_requests_and_an_empty_cache(shop: Fak
         assert row.figures["p50_ms"].low is not None
 
 
+def test_each_seed_begins_with_another_pattern_and_the_rows_are_in_one_order(shop: FakeShop) -> None:
+    turns = [_plan(seed=seed, patterns=PATTERNS).in_turn for seed in (1, 2, 3, 4, 0)]
+    assert [turn[0] for turn in turns] == [*PATTERNS, "write-behind"]
+    assert [sorted({turn[place] for turn in turns[:4]}) for place in range(4)] == [sorted(PATTERNS)] * 4
+    last = _compared(shop, _plan(seed=2, patterns=["cache-aside", "write-through"]))[-1]
+    assert [turned["pattern"] for turned in shop.turned[:2]] == ["write-through", "cache-aside"]
+    assert [row.pattern for row in last.rows] == ["cache-aside", "write-through"]
+    assert "write-through first" in last.sentence
+
+
 def test_knobs_are_as_before_when_it_ends(shop: FakeShop) -> None:
     before = shop.knobs
     _compared(shop, _plan(patterns=["write-behind"], knobs={"jitter": False, "latency_ms": 2.0}))

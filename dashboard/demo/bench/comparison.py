@@ -43,6 +43,13 @@ class Plan:
         low, high = WARM_UP_SECONDS
         return min(max(self.seconds * WARM_UP_SHARE, low), high)
 
+    @property
+    def in_turn(self) -> Sequence[str]:
+        """The patterns as they are driven: another is first with each seed, so that over as many seeds as there are
+        patterns each has stood in each place, and what a machine does over time falls on none of them alone."""
+        first = (self.seed - 1) % len(self.patterns)
+        return (*self.patterns[first:], *self.patterns[:first])
+
 
 @dataclass(frozen=True)
 class Result:
@@ -97,10 +104,11 @@ def compare(
     try:
         yield now
         knobs = shops.knobs()
-        for number, pattern in enumerate(plan.patterns):
+        for number, pattern in enumerate(plan.in_turn):
             for step in _measure(shops, driver, recorder, plan, pattern, halted):
                 if isinstance(step, Result):
-                    now = replace(now, rows=(*now.rows, step))
+                    rows = sorted((*now.rows, step), key=lambda row: plan.patterns.index(row.pattern))
+                    now = replace(now, rows=tuple(rows))
                 else:
                     share, sentence = step
                     now = replace(now, progress=(number + share) / len(plan.patterns), sentence=sentence)
@@ -111,7 +119,9 @@ def compare(
                 now = replace(now, state="cancelled", sentence="The comparison was cancelled.")
                 break
         else:
-            said = f"All patterns were driven for {plan.seconds} s each, with the same requests."
+            said = (
+                f"All patterns were driven for {plan.seconds} s each, with the same requests, {plan.in_turn[0]} first."
+            )
             now = replace(now, state="finished", progress=1.0, sentence=said)
     except ShopTrouble as error:
         now = replace(now, state="failed", sentence=f"The comparison failed: {error}.")
