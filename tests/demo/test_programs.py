@@ -71,6 +71,28 @@ def test_visitors_fill_the_cache_and_the_driver_says_so(
     assert shop.output() == f"the shop is at http://{HOST}:{port}\n"
 
 
+def test_a_database_that_is_made_anew_does_not_find_what_the_cache_held_of_the_one_before(
+    tmp_path: Path, valkey: Server
+) -> None:
+    size, port = ("--users", "30", "--products", "40"), free_port()
+    with valkey.client() as client:
+        client.hset("api:user:1", mapping={"document": "{}", "version": 9000})
+        client.set("somebodys", "key")
+        with _shop(tmp_path, valkey.url, port, *size) as shop:
+            assert not client.exists("api:user:1")
+            assert client.get("somebodys") == b"key"
+        assert "removed what the cache held of an earlier database: 1 keys" in shop.output()
+        client.hset("api:user:1", mapping={"document": "{}", "version": 9000})
+        with _shop(tmp_path, valkey.url, port, *size):
+            assert client.exists("api:user:1"), "of the same database it is good"
+
+
+def test_a_new_database_is_served_though_the_cache_is_away(tmp_path: Path) -> None:
+    with _shop(tmp_path, f"redis://{HOST}:{free_port()}", free_port(), "--users", "30", "--products", "40") as shop:
+        assert shop.process.poll() is None
+    assert "the cache does not answer: what it holds of an earlier database" in shop.output()
+
+
 def test_the_driver_waits_for_the_shop_and_goes_on_after_its_absence(
     data: Path, valkey: Server, caplog: pytest.LogCaptureFixture
 ) -> None:

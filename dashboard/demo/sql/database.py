@@ -32,7 +32,8 @@ class Database:
     """One database, made where it is missing; shared by all threads.
 
     `size` and `seed` count only when it is made. `counted` is called once a statement, in the thread that runs it.
-    `latency` is what each statement waits before it is sent, in seconds; it may be set at any time. Raises BadDatabase
+    `latency` is what each statement waits before it is sent, in seconds; it may be set at any time. `made`: it was made
+    now, so what a cache holds is of another one, whose versions mean nothing here. Raises BadDatabase
     for an address that the shop cannot use, OSError or SQLAlchemyError where the database does not let itself be used.
     """
 
@@ -49,13 +50,13 @@ class Database:
         address = _address(url)
         if address.get_backend_name() == "sqlite":
             self.file: Path | None = Path(str(address.database))
-            ensure_database(self.file, size, seed)
+            self.made = ensure_database(self.file, size, seed)
             self.engine = _sqlite(address)
         else:
             self.file = None
             self.engine = _postgres(address)
             with _closed_where_it_fails(self.engine):
-                ensure_schema(self.engine, size, seed)
+                self.made = ensure_schema(self.engine, size, seed)
         self.apart = self.engine.execution_options(**{APART: True})
         """The same database for what is not the shop's own work: the relay, and who asks for the truth."""
         self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
