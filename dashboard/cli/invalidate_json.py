@@ -1,4 +1,4 @@
-"""An invalidation as one JSON object, for scripts. Its names are those of the API's answers. Pure."""
+"""An invalidation as one JSON object, for scripts. Its names are those of the API's answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings, their changes and trials as JSON objects, for scripts. Values are those of the server. Pure."""
+"""Settings, their changes and trials as JSON objects, for scripts. Values are those of the server."""
 
 from __future__ import annotations
 

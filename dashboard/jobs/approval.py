@@ -1,4 +1,4 @@
-"""From which size on an invalidation needs the approval of another operator. Pure but for the settings that say so.
+"""From which size on an invalidation needs the approval of another operator.
 
 Judged by the upper end of every interval, and what cannot be judged needs approval: a threshold that is set is meant.
 """

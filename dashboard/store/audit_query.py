@@ -1,4 +1,4 @@
-"""The audit trail's filters and their place in a URL. [pure]
+"""The audit trail's filters and their place in a URL.
 
 Times are UTC, to the minute or the second, as `<input type="datetime-local">` writes them: a URL that
 is sent to a colleague in another zone means the same there.

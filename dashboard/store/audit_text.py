@@ -1,4 +1,4 @@
-"""One entry of the audit trail in text: what differs, and a line of JSON. [pure]"""
+"""One entry of the audit trail in text: what differs, and a line of JSON."""
 
 from __future__ import annotations
 

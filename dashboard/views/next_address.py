@@ -1,4 +1,4 @@
-"""Where to go after signing in. [pure]
+"""Where to go after signing in. Pure.
 
 The address comes from the browser, so it is believed only where it can lead nowhere but to this
 application: an absolute path below the prefix, without anything that a browser would read as a host.

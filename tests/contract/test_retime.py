@@ -223,7 +223,7 @@ class TestThePlan:
 
 
 class TestTheSums:
-    """The script does what retime_change.py and slots.py say."""
+    """The script does what retiming/change.py and analysis/slots.py say."""
 
     @pytest.mark.parametrize(
         "change",

@@ -1,6 +1,6 @@
 -- One batch of a keyspace, added up where it lies: SCAN, and for each key its namespace, TTL, size and type.
--- Two numbers of each key leave the server, else sums. analysis_script.py calls it and says what it takes and gives;
--- analysis_plain.py does the same sums from outside where scripts are denied, and a test compares the two.
+-- Two numbers of each key leave the server, else sums. script.py calls it and says what it takes and gives;
+-- plain.py does the same sums from outside where scripts are denied, and a test compares the two.
 local call, gsub, sub, find, frexp = redis.call, string.gsub, string.sub, string.find, math.frexp
 local cursor, count, match, only, separator = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 local origin, flags, every, biggest = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9])

@@ -1,4 +1,4 @@
-"""What one call of an invalidation did with its keys. Pure."""
+"""What one call of an invalidation did with its keys."""
 
 from __future__ import annotations
 

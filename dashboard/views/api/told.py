@@ -1,4 +1,4 @@
-"""An invalidation as the API tells it, from how it stands. Pure."""
+"""An invalidation as the API tells it, from how it stands."""
 
 from __future__ import annotations
 

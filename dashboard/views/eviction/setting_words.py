@@ -1,4 +1,4 @@
-"""Settings, changes of them and trials in words, for pages. Pure."""
+"""Settings, changes of them and trials in words, for pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When keys expire now and after a retiming, as columns over the same stretch of time and on the same scale. Pure."""
+"""When keys expire now and after a retiming, as columns over the same stretch of time and on the same scale."""
 
 from __future__ import annotations
 
