@@ -86,10 +86,6 @@ class WayBack:
     def due(self) -> bool:
         return any(one.state == "waiting" for one in self.steps)
 
-    @property
-    def unreached(self) -> tuple[NodeChange, ...]:
-        return tuple(one for one in self.steps if one.state == "unknown")
-
 
 def way_back(cache: Cache, changes: Sequence[SettingChange]) -> WayBack:
     """From what these changes put on nodes to what each had before the oldest of them. Nodes that have that already are

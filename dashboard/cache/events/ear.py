@@ -38,7 +38,6 @@ _SUBSCRIBE: dict[Kind, str] = {
     "event": "PSUBSCRIBE",
     "key": "PSUBSCRIBE",
 }
-_CONFIRMED = frozenset({b"subscribe", b"psubscribe", b"ssubscribe"})
 _TOLD = frozenset({b"message", b"pmessage", b"smessage", b"invalidate"})
 
 

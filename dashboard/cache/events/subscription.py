@@ -99,14 +99,6 @@ class Subscription:
         """Whether keyspace notifications are part of it, so that notify-keyspace-events must be on."""
         return any(one.kind in PREFIXES for one in self.sources)
 
-    def here_only(self) -> Subscription | None:
-        """What each primary tells for itself; None where there is nothing of that."""
-        return _of(one for one in self.sources if one.kind not in EVERYWHERE)
-
-    def everywhere(self) -> Subscription | None:
-        """What any node tells for all; None where there is nothing of that."""
-        return _of(one for one in self.sources if one.kind in EVERYWHERE)
-
     def to_query(self) -> list[tuple[str, str]]:
         """Pairs for a query string, one for each source."""
         return [(one.kind, one.printable) for one in self.sources]
@@ -115,11 +107,6 @@ class Subscription:
 def _word(name: bytes) -> str:
     # A backslash before the space would make an escape of our escape: it is doubled, as printable() doubles them.
     return re.sub(r"(\\?) ", r"\1\1\\x20", printable(name))
-
-
-def _of(sources: Iterable[Source]) -> Subscription | None:
-    found = tuple(sources)
-    return Subscription(found) if found else None
 
 
 def from_pairs(pairs: Iterable[tuple[str, str]]) -> Subscription:

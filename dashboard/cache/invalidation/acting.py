@@ -20,7 +20,6 @@ from dashboard.cache.servers import scripts
 from dashboard.cache.servers.connect import Cache, Node
 from dashboard.cache.servers.refusals import error_of, sentence_of
 
-BY_UNLINK = "UNLINK"
 BY_SCRIPT = "a script on the server, atomic for each key"
 BY_COMMANDS = "plain commands, because scripts are not allowed; what is written at the same moment may be lost"
 

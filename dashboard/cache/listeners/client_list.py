@@ -11,7 +11,6 @@ from functools import lru_cache
 
 from dashboard.cache.errors import ServerError
 from dashboard.cache.selecting.key_token import printable
-from dashboard.cache.servers.connect import Cache, Node
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,6 @@ class Client:
     sharded: int = 0
     output: int = 0
     memory: int = 0
-    resp: int = 2
     redirects: int = -1
     library: str = ""
 
@@ -47,16 +45,9 @@ class Client:
         return "P" in self.flags or self.channels + self.patterns + self.sharded > 0
 
 
-def clients_of(cache: Cache, node: Node, *which: str) -> tuple[Client, ...]:
-    """The clients of one node, in the order of their ids. which: words that narrow the list, such as "TYPE", "pubsub".
-
-    One round trip; some 400 bytes a client. Raises CacheError.
-    """
-    return parse(node.name, cache.execute("CLIENT", "LIST", *which, node=node))
-
-
 def parse(node: str, reply: object) -> tuple[Client, ...]:
-    """The clients of a reply of CLIENT LIST; lines that name none are passed over. Raises ServerError."""
+    """The clients of a reply of CLIENT LIST, some 400 bytes each, in the order of their ids; lines that name none are
+    passed over. Raises ServerError."""
     if not isinstance(reply, bytes):
         raise ServerError(f"{node} answered something that cannot be understood.")
     told = (_fields(line) for line in reply.splitlines())
@@ -100,7 +91,6 @@ def _client(node: str, told: Mapping[bytes, bytes]) -> Client:
         sharded=number(b"ssub"),
         output=number(b"omem"),
         memory=number(b"tot-mem"),
-        resp=number(b"resp", 2),
         redirects=number(b"redir", -1),
         library=" ".join(word for word in (text(b"lib-name"), text(b"lib-ver")) if word),
     )

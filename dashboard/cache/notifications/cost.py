@@ -20,8 +20,6 @@ EVENT_SECONDS = 2e-6
 20 bytes, by INFO commandstats (docs/events.md), rounded up. With nobody listening it is 0.7 µs."""
 EVENT_BYTES = 100
 """Of the network, to one listener, with a key of about 35 bytes."""
-NOTICEABLE = 0.01
-"""Of one core: from here on the cost is said as something to think about."""
 
 _TOLD: Mapping[str, str] = {
     "$": """
@@ -72,10 +70,6 @@ class Cost:
     events: float
     bytes: float
     share: float
-
-    @property
-    def noticeable(self) -> bool:
-        return self.share >= NOTICEABLE
 
 
 def cost_of(events: float, each: float = EVENT_BYTES) -> Cost:

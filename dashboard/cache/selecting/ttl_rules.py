@@ -65,6 +65,3 @@ class Rule:
         if pttl_ms < self.low * 1000:
             return "below"
         return "above" if pttl_ms > self.high * 1000 else "inside"
-
-
-PLACES = ("inside", "below", "above", "without")

@@ -19,11 +19,6 @@ def one_replica_each(cache: Cache, primaries: Sequence[Node]) -> tuple[Node, ...
     return tuple(next(iter(replicas_of(cache, primary)), primary) for primary in primaries)
 
 
-def has_replicas(cache: Cache) -> bool:
-    """Whether any primary has a replica that could be asked in its place. Raises CacheError."""
-    return any(replicas_of(cache, primary) for primary in cache.primaries())
-
-
 def replicas_of(cache: Cache, primary: Node) -> tuple[Node, ...]:
     """Every replica of a primary that is in step; () where INFO is denied. As one_replica_each. Raises CacheError."""
     if isinstance(cache.client, RedisCluster):
