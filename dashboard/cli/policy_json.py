@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from dashboard.cache.tuning.effect import Remark, judged
-from dashboard.cache.tuning.nodes import NodeSettings
+from dashboard.cache.tuning.node_settings import NodeSettings
 from dashboard.cache.tuning.policies import policy_of
 from dashboard.jobs.tuning import Current, Preview
 from dashboard.store.setting_changes import SettingChange

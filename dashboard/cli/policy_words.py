@@ -11,7 +11,7 @@ from dashboard.cache.servers.setting import SETTINGS, shown
 from dashboard.cache.tuning import before_after
 from dashboard.cache.tuning.before_after import Figure
 from dashboard.cache.tuning.effect import Planned, judged
-from dashboard.cache.tuning.nodes import NodeSettings
+from dashboard.cache.tuning.node_settings import NodeSettings
 from dashboard.cache.tuning.policies import policy_of
 from dashboard.cache.tuning.trial_rules import BadGuards, guards_of
 from dashboard.jobs.tuning import Current, Preview

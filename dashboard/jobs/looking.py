@@ -17,9 +17,8 @@ from dashboard.cache.errors import CacheError
 from dashboard.cache.eviction.age import BESIDE_SECONDS, eviction_age
 from dashboard.cache.servers.connect import Cache
 from dashboard.cache.statistics.fullness import NEARLY_FULL
-from dashboard.cache.tuning import config_file, container
-from dashboard.cache.tuning import nodes as tuning
-from dashboard.cache.tuning.nodes import NodeSettings
+from dashboard.cache.tuning import config_file, container, node_settings
+from dashboard.cache.tuning.node_settings import NodeSettings
 
 LOOK_SECONDS = 60.0
 """A few commands on each node: soon enough to see somebody else's CONFIG SET."""
@@ -54,7 +53,7 @@ class Looking:
         """Look now, in this thread. Nothing that goes wrong comes out of it."""
         self._looked = time.monotonic()
         try:
-            nodes = tuning.read(self._cache)
+            nodes = node_settings.read(self._cache)
             figures = settings_of(self._cache, nodes)
             if time.monotonic() - self._aged >= AGE_SECONDS:
                 self._ages = ages_of(self._cache) if any(_is_full(one) for one in nodes) else {}

@@ -18,7 +18,7 @@ from dashboard.cache.notifications.flags import all_flags
 from dashboard.cache.notifications.keyevents import SETTING
 from dashboard.cache.servers.connect import Cache
 from dashboard.cache.servers.setting import BadValue
-from dashboard.cache.tuning import nodes as tuning
+from dashboard.cache.tuning import node_settings
 from dashboard.cache.tuning.trial_rules import SHORTEST, Guards
 from dashboard.jobs import trying
 from dashboard.jobs.caller import Caller
@@ -35,7 +35,7 @@ KINDS: tuple[str, ...] = ("eviction_trace", "stampede_watch")
 
 def flags_of(cache: Cache) -> Mapping[str, str] | None:
     """node -> flags, of every primary; None where one does not tell them. Two round trips each. Raises CacheError."""
-    nodes = tuning.read(cache, replicas=False)
+    nodes = node_settings.read(cache, replicas=False)
     found = {node.node: node.values.get(SETTING) for node in nodes}
     return {node: flags for node, flags in found.items() if flags is not None} if None not in found.values() else None
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 from dashboard.cache.errors import CacheError
 from dashboard.cache.servers.connect import Cache, Node
-from dashboard.cache.tuning import nodes as tuning
+from dashboard.cache.tuning import node_settings
 from dashboard.cache.tuning.effect import Planned
-from dashboard.cache.tuning.nodes import NodeSettings, Put, differing
+from dashboard.cache.tuning.node_settings import NodeSettings, Put, differing
 from dashboard.store import setting_changes
 from dashboard.store.engine import Store
 from dashboard.store.setting_changes import Asked, Kind, NodeChange, SettingChange, settled
@@ -59,7 +59,7 @@ def send(store: Store, cache: Cache, change: SettingChange, *, through: bool = F
     """
     nodes = list(change.nodes)
     try:
-        reached = {node.name: node for node, _ in tuning.nodes_of(cache)}
+        reached = {node.name: node for node, _ in node_settings.nodes_of(cache)}
     except CacheError as error:
         nodes = [replace(one, state="unknown", sentence=error.sentence) for one in nodes]
         return setting_changes.note(store, change.number, nodes, settled(nodes))
@@ -90,7 +90,7 @@ class WayBack:
 def way_back(cache: Cache, changes: Sequence[SettingChange]) -> WayBack:
     """From what these changes put on nodes to what each had before the oldest of them. Nodes that have that already are
     left out; one with a third value is to keep it. Two round trips a node. Raises CacheError."""
-    nodes = {node.node: node for node in tuning.read(cache)}
+    nodes = {node.node: node for node in node_settings.read(cache)}
     back: dict[str, dict[str, str]] = {}
     puts: dict[str, dict[str, str]] = {}
     primary: dict[str, str] = {}
@@ -125,10 +125,10 @@ def _returned(
     if has.problem:
         return NodeChange(node, primary, dict(puts), dict(back), "unknown", {}, has.problem)
     now = {name: has.values.get(name, "") for name in back}
-    theirs = [name for name in back if name in puts and not tuning.same(name, puts[name], now[name])]
+    theirs = [name for name in back if name in puts and not node_settings.same(name, puts[name], now[name])]
     mine = {name: value for name, value in back.items() if name not in theirs and name in puts}
     due = {name: mine[name] for name in differing(mine, now)}
-    third = [name for name in theirs if not tuning.same(name, back[name], now[name])]
+    third = [name for name in theirs if not node_settings.same(name, back[name], now[name])]
     if due:
         return NodeChange(node, primary, {name: now[name] for name in due}, due, sentence=OTHERS if third else "")
     return NodeChange(node, primary, now, {}, "applied", now, OTHERS) if third else None
@@ -137,5 +137,5 @@ def _returned(
 def _sent(cache: Cache, node: Node | None, one: NodeChange) -> NodeChange:
     if node is None:
         return replace(one, state="unknown", sentence=GONE)
-    put: Put = tuning.put(cache, node, one.wanted)
+    put: Put = node_settings.put(cache, node, one.wanted)
     return replace(one, state=put.state, now=dict(put.now), sentence=put.sentence or one.sentence)

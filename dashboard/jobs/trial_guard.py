@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from dashboard.cache.errors import CacheError
 from dashboard.cache.servers.connect import Cache
-from dashboard.cache.tuning import nodes as tuning
+from dashboard.cache.tuning import node_settings
 from dashboard.cache.tuning.effect import Planned
 from dashboard.cache.tuning.trial_rules import WINDOW_SECONDS, BadGuards, crossed, guards_of, window_of
 from dashboard.cache.wording import duration, span
@@ -151,7 +151,7 @@ class TrialGuard:
 
     def _hold(self, cache: Cache, trial: Trial) -> None:
         """Put the settings on again where a node has lost them: it was started anew, or a replica took over."""
-        nodes = tuning.read(cache, replicas=trial.replicas)
+        nodes = node_settings.read(cache, replicas=trial.replicas)
         for node in nodes:
             if node.problem:
                 self._tell(trial, f"{node.node} cannot be looked at: {node.problem}")
@@ -162,7 +162,9 @@ class TrialGuard:
         due = []
         for one in lost:
             had_before = before.get(one.node)
-            if had_before is not None and any(not tuning.same(n, v, had_before.get(n)) for n, v in one.now.items()):
+            if had_before is not None and any(
+                not node_settings.same(n, v, had_before.get(n)) for n, v in one.now.items()
+            ):
                 told = ", ".join(f"{name}={value}" for name, value in one.now.items())
                 self._tell(trial, f"{one.node} was given {told} by somebody else: that was left.")
             else:

@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from dashboard.cache.servers.capability import NOT_ALLOWED, NOT_KNOWN, READ_ONLY
 from dashboard.cache.servers.connect import Cache
 from dashboard.cache.servers.setting import BadValue, canonical
-from dashboard.cache.tuning import config_file, policies
-from dashboard.cache.tuning import nodes as tuning
+from dashboard.cache.tuning import config_file, node_settings, policies
 from dashboard.cache.tuning.effect import Evidence, Planned, Remark, remarks
-from dashboard.cache.tuning.nodes import NodeSettings
+from dashboard.cache.tuning.node_settings import NodeSettings
 from dashboard.jobs import putting
 from dashboard.jobs.caller import Caller, audited
 from dashboard.jobs.seeing import evidence
@@ -101,7 +100,7 @@ class Preview:
 
 def current(store: Store, settings: Settings, cache: Cache) -> Current:
     """The settings of every node now. Two round trips a node, and one more. Raises CacheError, StoreUnavailable."""
-    nodes = tuning.read(cache)
+    nodes = node_settings.read(cache)
     why_not, how = _obstacle(cache)
     listed = () if why_not else _policies(cache)
     seen = evidence(store, cache.name, settings.sample_seconds)
@@ -229,7 +228,7 @@ def persist(store: Store, cache: Cache, caller: Caller, reason: str = "") -> Map
     cache.require_writable()
     refuse_while_tried(store, cache, None)
     with audited(store, caller, cache, "settings.persist", "all settings, into the configuration file", reason) as said:
-        told = {node.name: tuning.rewrite(cache, node) for node, _ in tuning.nodes_of(cache)}
+        told = {node.name: node_settings.rewrite(cache, node) for node, _ in node_settings.nodes_of(cache)}
         said.done(after={node: why or "written" for node, why in told.items()})
     if not any(told.values()):
         setting_changes.all_persisted(store, cache.name, time.time())
@@ -284,7 +283,7 @@ _known: weakref.WeakKeyDictionary[Cache, tuple[float, tuple[str, ...]]] = weakre
 def _policies(cache: Cache) -> tuple[str, ...]:
     known = _known.get(cache)
     if known is None or time.monotonic() - known[0] > POLICIES_SECONDS or not known[1]:
-        known = _known[cache] = (time.monotonic(), tuning.policies_of(cache))
+        known = _known[cache] = (time.monotonic(), node_settings.policies_of(cache))
     return known[1]
 
 

@@ -12,8 +12,8 @@ import pytest
 import redis
 
 from dashboard.cache.servers.connect import Cache, Node
-from dashboard.cache.tuning import nodes as node_settings
-from dashboard.cache.tuning.nodes import NodeSettings, Put
+from dashboard.cache.tuning import node_settings
+from dashboard.cache.tuning.node_settings import NodeSettings, Put
 from dashboard.cache.tuning.trial_rules import Guards
 from dashboard.jobs import putting, trial_guard, trying, tuning
 from dashboard.jobs.tuning_refused import Busy, HasEnded, NoSuchChange, NotStarted, Refused

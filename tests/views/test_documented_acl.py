@@ -27,7 +27,7 @@ from dashboard.cache.reading.search import search
 from dashboard.cache.selecting.selection import Selection
 from dashboard.cache.servers.connect import Cache
 from dashboard.cache.servers.target import parse_target, parse_targets
-from dashboard.cache.tuning import nodes as tuning
+from dashboard.cache.tuning import node_settings
 from dashboard.cache.values.page import page as values
 from dashboard.cache.values.rows import ValuePage
 from dashboard.jobs import invalidating, results
@@ -198,7 +198,7 @@ def test_with_what_admins_need_settings_are_changed_and_evictions_are_heard_of(
     cache: Cache, request: pytest.FixtureRequest
 ) -> None:
     for node in cache.primaries():
-        assert tuning.put(cache, node, {SETTING: FLAGS}).state == "refused"
+        assert node_settings.put(cache, node, {SETTING: FLAGS}).state == "refused"
     servers = [request.getfixturevalue("valkey")]
     if cache.target.kind == "cluster":
         servers = request.getfixturevalue("cluster").servers
@@ -206,11 +206,11 @@ def test_with_what_admins_need_settings_are_changed_and_evictions_are_heard_of(
         with server.client() as client:
             client.execute_command(*_documented(1))
     for node in cache.primaries():
-        assert tuning.put(cache, node, {SETTING: FLAGS}).state == "applied"
+        assert node_settings.put(cache, node, {SETTING: FLAGS}).state == "applied"
         with contextlib.closing(KeyEvents(cache, node)) as ear:
             node.client.get("nobody" if cache.target.kind != "cluster" else _key_of(cache, node.name))
             assert [what for what, _ in ear.drained(5)] == ["keymiss"]
-        assert tuning.put(cache, node, {SETTING: ""}).state == "applied"
+        assert node_settings.put(cache, node, {SETTING: ""}).state == "applied"
 
 
 def test_it_allows_to_see_who_listens(cache: Cache) -> None:

@@ -19,7 +19,7 @@ from dashboard.cache.listeners.client_list import Client, parse
 from dashboard.cache.listeners.risk import Limit, limits_of
 from dashboard.cache.servers.connect import Cache, Node
 from dashboard.cache.statistics import info
-from dashboard.cache.tuning import nodes as tuning
+from dashboard.cache.tuning import node_settings
 
 MOST_CLIENTS = 10_000
 """Of one node and sort: a longer list, of 4 MB and a tenth of a second, is not asked for."""
@@ -85,7 +85,7 @@ def listening(cache: Cache, *, replicas: bool = False) -> Listening:
     """
     at, found = time.time(), list[NodeListeners]()
     errors, denied = list[CacheError](), ""
-    places = tuning.nodes_of(cache, replicas=replicas)
+    places = node_settings.nodes_of(cache, replicas=replicas)
     for node, primary in places:
         try:
             one, why = _on(cache, node, primary)
@@ -114,7 +114,7 @@ def _on(cache: Cache, node: Node, primary: str) -> tuple[NodeListeners, str]:
     questions = [("INFO", "clients"), ("INFO", "stats"), *(("CONFIG", "GET", one) for one in (_BUFFERS, _TABLE))]
     clients, stats, buffers, table = cache.pipeline(node, questions)
     facts = {**_facts(told(clients)), **_facts(told(stats))}
-    limit = dict(tuning.pairs(told(buffers, needed=False))).get(_BUFFERS)
+    limit = dict(node_settings.pairs(told(buffers, needed=False))).get(_BUFFERS)
     found = NodeListeners(
         node.name,
         primary,
@@ -123,7 +123,7 @@ def _on(cache: Cache, node: Node, primary: str) -> tuple[NodeListeners, str]:
         tracking=_number(facts.get("tracking_clients")),
         pubsub=_number(facts.get("pubsub_clients")),
         table=_number(facts.get("tracking_total_keys")),
-        table_most=_number(dict(tuning.pairs(told(table, needed=False))).get(_TABLE)),
+        table_most=_number(dict(node_settings.pairs(told(table, needed=False))).get(_TABLE)),
         dropped=_number(facts.get("client_output_buffer_limit_disconnections")),
     )
     capabilities = cache.capabilities()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dashboard.cache.servers.setting import BY_NAME, BadValue, canonical
 from dashboard.cache.servers.target import Target
-from dashboard.cache.tuning.nodes import NodeSettings, same
+from dashboard.cache.tuning.node_settings import NodeSettings, same
 
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 MOST_BYTES = 1 << 20

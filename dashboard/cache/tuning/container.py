@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dashboard.cache.servers.target import Target
 from dashboard.cache.tuning.config_file import is_here
-from dashboard.cache.tuning.nodes import NodeSettings
+from dashboard.cache.tuning.node_settings import NodeSettings
 
 PROC = Path("/proc")
 GROUPS = Path("/sys/fs/cgroup")

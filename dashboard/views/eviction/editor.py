@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from dashboard.cache.servers.setting import BY_NAME, Setting, shown
 from dashboard.cache.tuning.effect import Remark, judged
-from dashboard.cache.tuning.nodes import NodeSettings
+from dashboard.cache.tuning.node_settings import NodeSettings
 from dashboard.cache.tuning.policies import Policy, policy_of
 from dashboard.cache.wording import size
 from dashboard.jobs.tuning import Current

@@ -18,7 +18,7 @@ from dashboard.cache.errors import CacheError
 from dashboard.cache.servers.connect import Cache
 from dashboard.cache.servers.setting import shown
 from dashboard.cache.statistics.picture import Picture
-from dashboard.cache.tuning.nodes import NodeSettings
+from dashboard.cache.tuning.node_settings import NodeSettings
 from dashboard.jobs import tuning
 from dashboard.jobs.knowing import with_known
 from dashboard.jobs.seeing import gather

@@ -9,7 +9,7 @@ from flask import Response
 
 from dashboard.cache.errors import CacheError
 from dashboard.cache.servers.setting import BY_NAME, BadValue
-from dashboard.cache.tuning import nodes as nodes_settings
+from dashboard.cache.tuning import node_settings
 from dashboard.cache.tuning.trial_rules import WINDOW_SECONDS, Window
 from dashboard.jobs import trying, tuning
 from dashboard.jobs.tuning import Preview
@@ -94,7 +94,7 @@ def _elsewhere(seen: Preview, sent: Mapping[str, str]) -> dict[str, str]:
 def _left_out() -> int:
     """How many replicas keep what they have; 0 where that cannot be told."""
     try:
-        return sum(node.name != primary for node, primary in nodes_settings.nodes_of(current_cache()))
+        return sum(node.name != primary for node, primary in node_settings.nodes_of(current_cache()))
     except CacheError:
         return 0
 

@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 
 from dashboard.cache.errors import CacheError
 from dashboard.cache.servers.setting import BadValue, shown
-from dashboard.cache.tuning import nodes as nodes_settings
+from dashboard.cache.tuning import node_settings
 from dashboard.jobs import tuning
 from dashboard.jobs.asking import Caller
 from dashboard.jobs.tuning_refused import Altered, NoSuchChange, NothingToChange, Unconfirmed
@@ -149,7 +149,7 @@ def _context(change: SettingChange) -> dict[str, Any]:
 def _file_context() -> dict[str, Any]:
     """What a restart would lose, as far as that can be told."""
     try:
-        nodes = nodes_settings.read(current_cache())
+        nodes = node_settings.read(current_cache())
     except CacheError as error:
         return {"apart": {}, "file_problem": of_cache_error(error)}
     silent = [node.problem for node in nodes if not node.values]

@@ -13,8 +13,8 @@ from dashboard.cache.notifications.flags import CLASSES, FLAGS, OF_FIELDS, WHERE
 from dashboard.cache.notifications.keyevents import SETTING
 from dashboard.cache.servers.capability import NOT_ALLOWED
 from dashboard.cache.servers.connect import Cache
-from dashboard.cache.tuning import nodes as tuning
-from dashboard.cache.tuning.nodes import NodeSettings
+from dashboard.cache.tuning import node_settings
+from dashboard.cache.tuning.node_settings import NodeSettings
 from dashboard.jobs.event_traffic import traffic
 from dashboard.jobs.tuning import HOW
 from dashboard.store import trials, workers
@@ -81,7 +81,7 @@ def page_context(cache: Cache, asked: Asked, error: BadField | None = None) -> d
         "lately_problem": lately_problem,
     }
     try:
-        nodes = tuning.read(cache, replicas=False)
+        nodes = node_settings.read(cache, replicas=False)
         capabilities = cache.capabilities()
     except CacheError as failed:
         return context | {"problem": of_cache_error(failed)}
@@ -199,7 +199,7 @@ def totals(cache: Cache, flags: frozenset[str]) -> str:
     """What these flags would cost besides those that are on. Raises StoreUnavailable."""
     lately = traffic(deck().store, cache.name, time.time(), deck().settings.sample_seconds)
     try:
-        on = flags_of(tuning.read(cache, replicas=False))
+        on = flags_of(node_settings.read(cache, replicas=False))
     except CacheError:
         on = {}
     return total(flags.union(*map(all_flags, on.values())), lately)

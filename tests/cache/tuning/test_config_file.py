@@ -12,9 +12,8 @@ import pytest
 
 from dashboard.cache.servers.connect import Cache
 from dashboard.cache.servers.target import parse_target
-from dashboard.cache.tuning import config_file
-from dashboard.cache.tuning import nodes as tuning
-from dashboard.cache.tuning.nodes import NodeSettings
+from dashboard.cache.tuning import config_file, node_settings
+from dashboard.cache.tuning.node_settings import NodeSettings
 from tests.servers import start
 
 MB = 1024 * 1024
@@ -34,7 +33,7 @@ def shop(tmp_path: Path) -> Iterator[Cache]:
 
 
 def _node(cache: Cache) -> NodeSettings:
-    (node,) = tuning.read(cache)
+    (node,) = node_settings.read(cache)
     return node
 
 
@@ -44,17 +43,17 @@ def test_a_server_that_runs_as_its_file_says_differs_in_nothing(shop: Cache) -> 
 
 
 def test_what_was_changed_since_would_be_lost_at_a_restart(shop: Cache) -> None:
-    tuning.put(shop, shop.primaries()[0], {"maxmemory": str(10 * MB), "lfu-decay-time": "3"})
+    node_settings.put(shop, shop.primaries()[0], {"maxmemory": str(10 * MB), "lfu-decay-time": "3"})
     assert config_file.differences(shop.target, _node(shop)) == {
         "maxmemory": (str(10 * MB), str(20 * MB)),
         "lfu-decay-time": ("3", "1"),
     }
-    assert tuning.rewrite(shop, shop.primaries()[0]) == ""
+    assert node_settings.rewrite(shop, shop.primaries()[0]) == ""
     assert config_file.differences(shop.target, _node(shop)) == {}
 
 
 def test_a_server_elsewhere_is_not_looked_for_here(shop: Cache) -> None:
-    tuning.put(shop, shop.primaries()[0], {"maxmemory": "1"})
+    node_settings.put(shop, shop.primaries()[0], {"maxmemory": "1"})
     far = replace(_node(shop), node="10.1.2.3:6379")
     assert not config_file.is_here(shop.target, far)
     assert config_file.differences(shop.target, far) == {}

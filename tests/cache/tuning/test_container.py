@@ -10,7 +10,7 @@ import pytest
 from dashboard.cache.servers.connect import Cache
 from dashboard.cache.servers.target import BadTarget, parse_target
 from dashboard.cache.tuning.container import limit_of, limits
-from dashboard.cache.tuning.nodes import read
+from dashboard.cache.tuning.node_settings import read
 from tests.servers import Server
 
 
