@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dashboard.cache.notifications.cost import Traffic
-from dashboard.cache.statistics.commands import calls_grown
+from dashboard.cache.statistics.commands import calls_grown, stretch
 from dashboard.cache.statistics.picture import WINDOW_SECONDS
 from dashboard.jobs import latency
 from dashboard.jobs.seeing import gather
@@ -45,6 +45,6 @@ def _calls(store: Store, cache: str, now: float) -> dict[str, Mapping[str, float
     for node, readings in latency.by_node(taken).items():
         seconds = readings[-1].at - readings[0].at
         if seconds > 0:
-            grown = calls_grown(readings[0], readings[-1])
+            grown = calls_grown(stretch(readings[0], readings[-1]))
             found[node] = {name: many / seconds for name, many in grown.items()}
     return found

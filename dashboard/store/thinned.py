@@ -15,7 +15,21 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from sqlalchemy import and_, delete, func, insert, or_, select
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    BindParameter,
+    Select,
+    String,
+    Subquery,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
@@ -31,6 +45,8 @@ SLACK_SECONDS = 60.0
 
 AHEAD_SECONDS = 3600.0
 """What claims to be from later than this was taken while the clock was wrong."""
+
+_FOREVER_MS = 2**62
 
 _INSERTS: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
@@ -63,6 +79,8 @@ class Thinned(Generic[V]):
     def __init__(self, row: type[SampleRow] | type[CommandSampleRow], kept: Kept) -> None:
         self._row: Any = row  # SQLAlchemy's columns have one type for both tables, which mypy cannot tell
         self._kept = kept
+        # What pages ask for is put together once: composing a statement takes longer than executing it.
+        self._every_row, self._last_rows, self._newest_rows = _every(row), _last(row), _newest(row)
 
     def save(self, store: Store, samples: Iterable[Taken[V]], period: float = 2.0) -> None:
         """Keep samples. Of each node, one is kept in each `period` (seconds): the first to come.
@@ -99,7 +117,7 @@ class Thinned(Generic[V]):
         # Rows are found by their slot, which begins up to a sampling period before they were taken.
         start_ms = _slot_ms(since, resolution or 1) - round(1000 * SLACK_SECONDS)
         width_ms = max(round(1000 * max(every, resolution)), 1)
-        end_ms = math.inf if until == math.inf else round(1000 * until)
+        end_ms = _FOREVER_MS if until == math.inf else round(1000 * until)
         found: dict[tuple[str, int], _Read] = {}
         with store.read() as session:
             for level in sorted((level for level in self._kept if level <= resolution), reverse=True):
@@ -114,17 +132,8 @@ class Thinned(Generic[V]):
 
         A node that is gone stays here until then: `at` says how old its sample is.
         """
-        row, other = self._row, aliased(self._row)
-        # From each node's name to the next in the index: grouping an hour's rows by their node reads all of them.
-        nodes = select(func.min(other.node).label("node")).where(other.cache == cache).cte("nodes", recursive=True)
-        following = select(func.min(other.node)).where(other.cache == cache, other.node > nodes.c.node)
-        nodes = nodes.union_all(select(following.scalar_subquery()).where(nodes.c.node.is_not(None)))
-        of_node = (other.cache == cache, other.node == nodes.c.node, other.resolution == RAW)
-        newest = select(func.max(other.slot_ms)).where(*of_node).correlate(nodes).scalar_subquery()
-        is_last = and_(row.node == nodes.c.node, row.slot_ms == newest)
-        query = select(row.at, row.node, row.counters).select_from(nodes).join(row, is_last)
         with store.read() as session:
-            found = session.execute(query.where(row.cache == cache, row.resolution == RAW).order_by(row.node)).all()
+            found = session.execute(self._newest_rows, {"cache": cache}).all()
         return [Taken(at, cache, node, _unpacked(counters)) for at, node, counters in found]
 
     def compact(self, store: Store, now: float) -> None:
@@ -146,25 +155,15 @@ class Thinned(Generic[V]):
         return next((level for level, kept in self._kept.items() if age <= kept + SLACK_SECONDS), max(self._kept))
 
     def _rows(
-        self, session: Session, cache: str, node: str, level: int, span: tuple[int, float], width_ms: int
+        self, session: Session, cache: str, node: str, level: int, span: tuple[int, int], width_ms: int
     ) -> Sequence[_Read]:
-        """The rows of a level within (start, end) in ms, by slot; of each bucket the last, where it holds several."""
-        row = self._row
-        within = [row.cache == cache, row.resolution == level, row.slot_ms >= span[0]]
-        within += [row.slot_ms <= span[1]] if span[1] != math.inf else []
-        within += [row.node == node] if node else []
-        query = select(row.slot_ms, row.at, row.node, row.counters)
+        """The rows of a level in a span (both ends, ms); of each node's buckets the last, where they hold several."""
+        asked = {"cache": cache, "node": node, "level": level, "start_ms": span[0], "end_ms": span[1]}
         if width_ms > 1000 * level and width_ms > 1:
-            last = self._last_of(within, width_ms)
-            query = query.join(last, and_(row.node == last.c.node, row.slot_ms == last.c.slot_ms))
-        found = session.execute(query.where(*within).order_by(row.slot_ms))
+            found = session.execute(self._last_rows, asked | {"width_ms": width_ms})
+        else:
+            found = session.execute(self._every_row, asked)
         return [_Read(*one) for one in found]
-
-    def _last_of(self, within: Sequence[Any], width_ms: int) -> Any:
-        """(node, slot_ms) of the last row of each node in each bucket."""
-        row = self._row
-        last = select(row.node, func.max(row.slot_ms).label("slot_ms")).where(*within)
-        return last.group_by(row.node, row.slot_ms // width_ms).subquery()
 
     def _promote(self, session: Session, cache: str, fine: int, coarse: int, now: float) -> None:
         """Copy the last fine sample of each coarse bucket that ended since the last one that was kept."""
@@ -178,10 +177,9 @@ class Thinned(Generic[V]):
         end_ms = _slot_ms(now, coarse)
         if start_ms >= end_ms:
             return
-        of_cache = (row.cache == cache, row.resolution == fine)
-        last = self._last_of((*of_cache, row.slot_ms >= start_ms, row.slot_ms < end_ms), width_ms)
-        is_last = and_(row.node == last.c.node, row.slot_ms == last.c.slot_ms)
-        rows = session.scalars(select(row).join(last, is_last).where(*of_cache))
+        asked = {"cache": cache, "node": "", "level": fine, "start_ms": start_ms, "end_ms": end_ms - 1}
+        last = _last_of(row)
+        rows = session.scalars(select(row).join(last, _same(row, last.c)), asked | {"width_ms": width_ms})
         promoted = [_columns(one, coarse, one.slot_ms // width_ms * width_ms) for one in rows]
         if promoted:
             self._insert_new(session, promoted)
@@ -213,6 +211,70 @@ class Thinned(Generic[V]):
         counters = _packed(sample.values)
         row = self._row(cache=sample.cache, node=sample.node, at=sample.at, counters=counters)
         return _columns(row, RAW, _slot_ms(sample.at, period))
+
+
+def _every(row: Any) -> Select[Any]:
+    """slot_ms, at, node, counters of the rows in a span: see _in_span()."""
+    nodes = _nodes(row)
+    query = select(row.slot_ms, row.at, row.node, row.counters).join(nodes, row.node == nodes.c.node)
+    return query.where(*_in_span(row, nodes))
+
+
+def _last(row: Any) -> Select[Any]:
+    """The same, of each node the last in each bucket of `width_ms`."""
+    last = _last_of(row)
+    return select(row.slot_ms, row.at, row.node, row.counters).join(last, _same(row, last.c))
+
+
+def _last_of(row: Any) -> Subquery:
+    """The keys of the last row of each node in each bucket of `width_ms`, of the rows in a span.
+
+    A node at a time, so that the primary key's index has all that is asked for. By another index each row is looked
+    up for the name of its node, and a page of the database holds no more than three or four of them.
+    """
+    row, nodes = aliased(row), _nodes(row)
+    key = (row.cache, row.node, row.resolution)
+    query = select(*key, func.max(row.slot_ms).label("slot_ms")).join(nodes, row.node == nodes.c.node)
+    bucket = row.slot_ms // bindparam("width_ms", type_=BigInteger)
+    return query.where(*_in_span(row, nodes)).group_by(*key, bucket).subquery()
+
+
+def _in_span(row: Any, nodes: CTE) -> tuple[Any, ...]:
+    """Asked for by `cache`, `level`, `start_ms`, `end_ms`, and `node`: one, or "" for all."""
+    node = bindparam("node", type_=String)
+    return (
+        row.cache == bindparam("cache"),
+        row.resolution == bindparam("level"),
+        row.slot_ms.between(bindparam("start_ms"), bindparam("end_ms")),
+        or_(node == "", nodes.c.node == node),
+    )
+
+
+def _newest(row: Any) -> Select[Any]:
+    """at, node, counters of the newest row of each node of `cache`, by node."""
+    nodes, other = _nodes(row), aliased(row)
+    of_node = (other.cache == bindparam("cache"), other.node == nodes.c.node, other.resolution == RAW)
+    newest = select(func.max(other.slot_ms)).where(*of_node).correlate(nodes).scalar_subquery()
+    is_last = and_(row.node == nodes.c.node, row.slot_ms == newest)
+    query = select(row.at, row.node, row.counters).select_from(nodes).join(row, is_last)
+    return query.where(row.cache == bindparam("cache"), row.resolution == RAW).order_by(row.node)
+
+
+def _nodes(row: Any) -> CTE:
+    """`node`: those of which `cache` has samples, and a null.
+
+    From each name to the next in the index: grouping an hour's rows by their node reads all of them.
+    """
+    row = aliased(row)
+    cache: BindParameter[str] = bindparam("cache")
+    nodes = select(func.min(row.node).label("node")).where(row.cache == cache).cte("nodes", recursive=True)
+    following = select(func.min(row.node)).where(row.cache == cache, row.node > nodes.c.node)
+    return nodes.union_all(select(following.scalar_subquery()).where(nodes.c.node.is_not(None)))
+
+
+def _same(row: Any, key: Any) -> Any:
+    """Whether a row has this key. All of it: a constant in its place would lead a database to another index."""
+    return and_(*(getattr(row, name) == getattr(key, name) for name in ("cache", "node", "resolution", "slot_ms")))
 
 
 def _packed(values: Mapping[str, Any]) -> bytes:

@@ -183,7 +183,8 @@ RATES = {
 def _cost(costs: Costs, at: float, age: float, chance: random.Random) -> CommandSample:
     commands = {}
     for place, name in enumerate(COMMANDS):
-        calls = int(age * 100_000 / (place + 1) * (0.99 + chance.random() / 100)) + 1
+        # Growing from sample to sample: one that is lower than before is read as a restart.
+        calls = int(age * 100_000 / (place + 1)) + chance.randrange(1000)
         buckets = {float(int(1.024 * 2**power)): float(max(calls >> (power + 1), power)) for power in range(14)}
         commands[name] = Cost(float(calls), float(3 * calls + place), 0.0, float(place % 3), flat(buckets))
     commands |= {name: cost for name, cost in costs.commands.items() if name not in commands}

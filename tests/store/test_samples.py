@@ -251,3 +251,26 @@ def test_nodes_that_come_and_go_are_thinned_out_each_for_itself(store: Store) ->
     found = samples.load(store, "main", START, resolution=MINUTE, now=START + 400)
     expected = [("gone", 58.0), ("gone", 118.0), ("gone", 128.0), ("new", 358.0), ("new", 398.0)]
     assert [(one.node, one.at - START) for one in found] == expected
+
+
+def test_of_each_bucket_the_last_sample_of_each_node_is_read_as_by_hand(store: Store) -> None:
+    """However coarse, of all nodes or of one, up to now or to an earlier moment: as if all rows had been looked at."""
+    now = START + 3 * HOUR
+    for node, step in (("a", 20.0), ("b", 70.0), ("c:7000", 1100.0)):
+        samples.save(store, [sample(at.at, node) for at in series(START, now - len(node), step)])
+    samples.save(store, series(START, now, 300.0, "a", "other"))
+    every = [one for node in ("a", "b", "c:7000") for one in _raw(store, node, now)]
+    for width in (0.0, 100.0, 3600.0, 7000.0):
+        for node in ("", "b", "nobody"):
+            for until in (None, START + 4000.0):
+                wanted = [one for one in every if node in ("", one.node) and one.at <= (until or now)]
+                last = {(one.node, one.at // width if width else one.at): one for one in wanted}
+                found = samples.load(store, "main", START, until, RAW, now, every=width, node=node)
+                assert found == sorted(last.values(), key=lambda one: (one.at, one.node)), (width, node, until)
+
+
+def _raw(store: Store, node: str, now: float) -> list[Sample]:
+    """A node's samples as they were taken, by time."""
+    with store.read() as session:
+        query = select(SampleRow.at).where(SampleRow.cache == "main", SampleRow.node == node).order_by(SampleRow.at)
+        return [sample(at, node) for at in session.scalars(query) if at <= now]

@@ -10,14 +10,15 @@ from itertools import pairwise
 from dashboard.cache.statistics.command_families import by_family, family, of_applications
 from dashboard.cache.statistics.commands import (
     Cost,
-    Costs,
     Numbers,
+    Stretch,
     added,
     calls_grown,
     costs_of,
     grown,
     histogram_grown,
     quantile,
+    stretch,
 )
 from dashboard.cache.statistics.picture import STALE_PERIODS
 from dashboard.cache.statistics.series import Chart, Line, latest, line
@@ -43,7 +44,6 @@ class CommandPoint:
     p99: Mapping[str, float | None]
 
 
-_Pair = tuple[Costs, Costs]
 Written = tuple[float, Mapping[str, Numbers]]
 """When a sample was taken, and what Costs.to_plain() has written of it."""
 
@@ -55,7 +55,7 @@ def command_points(by_node: Mapping[str, Sequence[Written]], step: float) -> lis
     """
     ends = [[costs_of(at, node, plain) for at, plain in (some[0], some[-1])] for node, some in by_node.items()]
     chosen = slowest(added(grown(first, last) for first, last in ends))
-    found: dict[int, list[_Pair]] = defaultdict(list)
+    found: dict[int, list[Stretch]] = defaultdict(list)
     there: dict[int, int] = defaultdict(int)
     for node, samples in by_node.items():
         last = {int(at // step): costs_of(at, node, plain, chosen) for at, plain in samples}
@@ -64,8 +64,8 @@ def command_points(by_node: Mapping[str, Sequence[Written]], step: float) -> lis
             there[slot] += 1
         for a, b in pairwise(slots):
             if b - a <= STALE_PERIODS:
-                found[b].append((last[a], last[b]))
-    return [_point(pairs, chosen) for slot, pairs in sorted(found.items()) if len(pairs) == there[slot]]
+                found[b].append(stretch(last[a], last[b]))
+    return [_point(here, chosen) for slot, here in sorted(found.items()) if len(here) == there[slot]]
 
 
 def slowest(costs: Mapping[str, Cost]) -> list[str]:
@@ -74,15 +74,15 @@ def slowest(costs: Mapping[str, Cost]) -> list[str]:
     return sorted(timed, key=lambda name: -costs[name].usec)[:MOST_COMMANDS]
 
 
-def _point(pairs: Sequence[_Pair], chosen: Sequence[str]) -> CommandPoint:
+def _point(here: Sequence[Stretch], chosen: Sequence[str]) -> CommandPoint:
     calls: dict[str, float] = defaultdict(float)
-    for a, b in pairs:
-        for name, many in calls_grown(a, b).items():
+    for one in here:
+        for name, many in calls_grown(one).items():
             calls[name] += many
-    p99 = {ALL: quantile(histogram_grown(pairs), 0.99)}
-    p99 |= {name: quantile(histogram_grown(pairs, name), 0.99) for name in chosen}
-    seconds = sum(b.at - a.at for a, b in pairs) / len(pairs)
-    return CommandPoint(max(b.at for _, b in pairs), seconds, calls, p99)
+    p99 = {ALL: quantile(histogram_grown(here), 0.99)}
+    p99 |= {name: quantile(histogram_grown(here, name), 0.99) for name in chosen}
+    seconds = sum(one.after.at - one.before.at for one in here) / len(here)
+    return CommandPoint(max(one.after.at for one in here), seconds, calls, p99)
 
 
 def command_charts(seen: Sequence[CommandPoint]) -> tuple[Chart, Chart]:

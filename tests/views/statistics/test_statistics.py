@@ -18,7 +18,7 @@ from dashboard.settings import Settings
 from dashboard.store import command_samples, samples
 from dashboard.store.command_samples import CommandSample
 from dashboard.store.operators import Role
-from dashboard.views.statistics.statistics import figures as statistics_figures
+from dashboard.views.statistics import figures as statistics_figures
 from tests.programs import wait_until
 from tests.servers import HOST, Cluster, Server, free_port
 from tests.views.conftest import by_htmx, deck_of, signed_in_client
