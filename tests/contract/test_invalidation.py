@@ -12,6 +12,7 @@ from dataclasses import replace
 import pytest
 
 from dashboard.cache.errors import ReadOnlyCache, TooMany
+from dashboard.cache.invalidation import plan as planning
 from dashboard.cache.invalidation.acting import BY_COMMANDS, BY_SCRIPT
 from dashboard.cache.invalidation.mode import Gently, Mode, Now, Paced, Stale
 from dashboard.cache.invalidation.plan import plan
@@ -22,6 +23,7 @@ from dashboard.cache.selecting.selection import Selection
 from dashboard.cache.servers.capability import Capabilities
 from dashboard.cache.servers.connect import Cache
 from dashboard.cache.walking.governor import Budget
+from dashboard.cache.walking.walk import Batch, walk
 from tests.cache.invalidating import FAST, Memory, done, now_ms, undone
 from tests.contract.sites import Site
 from tests.programs import wait_until
@@ -348,6 +350,24 @@ def test_a_plan_says_what_it_is_about_and_changes_nothing(site: Site, shop: Cach
     assert last.vault is not None
     assert 300 < last.vault.value < 300 * 200
     assert _left(site) == 400
+
+
+def test_a_plan_of_few_keys_among_many_knows_what_the_vault_takes(
+    site: Site, shop: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the first look has met none of them: else nobody is told beforehand that they do not fit."""
+    looks: list[Selection] = []
+
+    def met(cache: Cache, selection: Selection, budget: Budget) -> Iterator[Batch]:
+        looks.append(selection)
+        return iter(()) if len(looks) == 1 else walk(cache, selection, budget)
+
+    monkeypatch.setattr(planning, "walk", met)
+    site.fill([*_names(12), *_names(300, b"other")], b"v" * 50)
+    last = list(plan(shop, Task(SHOP)))[-1]
+    assert last.vault is not None
+    assert 12 < last.vault.value < 12 * 200
+    assert len(last.examples) == 10
 
 
 def test_a_plan_of_listed_keys_counts_those_that_exist(site: Site, shop: Cache) -> None:

@@ -32,6 +32,7 @@ from dashboard.cache.walking.walk import walk
 from dashboard.cache.walking.watch import Limits
 
 GLANCE_SECONDS = 0.1
+SECOND_GLANCE_SECONDS = 2.0
 GLANCE_KEYS = 200  # of which it is seen how large they are in the vault
 HOTTEST_SECONDS = 2.0
 NAME_CUT = 200  # characters
@@ -71,6 +72,8 @@ def plan(cache: Cache, task: Task, options: Options | None = None) -> Iterator[P
     for last in analysis.analyze(cache, selection, _analysis(options)):
         yield _plan(task, last, glance, notes, options)
     if last is not None and last.progress.complete and last.report.keys.value:
+        if glance.size is None:  # so few keys in so many that the first look met none of them
+            glance = _glance(cache, selection, options, SECOND_GLANCE_SECONDS)
         found = hottest(cache, selection, replace(options.budget, seconds=HOTTEST_SECONDS))
         if not found.all_of_them and found.keys:
             notes = (*notes, f"The most used keys are those of the first {found.examined:,} that were looked at.")
@@ -97,14 +100,15 @@ def _obstacles(capabilities: Capabilities, task: Task) -> tuple[str, ...]:
     )
 
 
-def _glance(cache: Cache, selection: Selection, options: Options) -> _Glance:
-    """A first look, so that there are examples and sizes at once; what goes wrong with it the analysis says."""
-    deadline = time.monotonic() + GLANCE_SECONDS
+def _glance(cache: Cache, selection: Selection, options: Options, seconds: float = GLANCE_SECONDS) -> _Glance:
+    """A look at the first keys that are found, so that there are examples and sizes at once; what goes wrong with it
+    the analysis says."""
+    deadline = time.monotonic() + seconds
     keys: list[bytes] = []
     records: list[Kept] = []
     try:
         keeping = Keeping(cache, options.largest) if cache.capabilities().can("DUMP") else None
-        for batch in walk(cache, selection, replace(options.budget, seconds=GLANCE_SECONDS, abreast=False)):
+        for batch in walk(cache, selection, replace(options.budget, seconds=seconds, abreast=False)):
             keys += batch.found
             if keeping is not None and batch.found:
                 records += keeping.read(batch.node, batch.found[:GLANCE_KEYS]).kept
