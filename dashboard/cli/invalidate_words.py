@@ -50,10 +50,11 @@ def _makes_up(plan: Plan) -> Iterator[str]:
     if len(report.namespaces) > 1:
         rows = sorted(report.namespaces, key=lambda row: -row.keys.value)[:5]
         yield "Namespaces: " + ", ".join(f"{_cut(row.name)} {number(row.keys)}" for row in rows) + "."
-    if effect.misses is not None:
+    if effect.misses is not None and report.keys.high:
         now = "" if effect.now is None else f" (now {effect.now:,.0f}/s)"
-        misses = f"about {number(effect.misses)}" if effect.misses.high >= 1 else "hardly any"
-        yield f"Expected in the first minute: {misses} misses/s{now}."
+        misses = f"about {number(effect.misses)} misses/s" if effect.misses.high >= 1 else "hardly any misses"
+        basis = f", {effect.basis}" if effect.basis else ""
+        yield f"Without them all at once: {misses} in the first minute{now}{basis}."
     if plan.examples:
         yield "For example: " + ", ".join(_cut(name) for name in plan.examples[:3]) + "."
 

@@ -225,6 +225,7 @@ def test_nothing_that_matches_is_an_exit_code_of_its_own(shop: Server) -> None:
     result = invalidate("nothing:*", "--yes")
     assert result.exit_code == 5
     assert "No key is selected." in result.stdout
+    assert "misses" not in result.stdout
     assert told(invalidate("nothing:*", "--dry-run", "--json"), 5)["plan"]["keys"]["value"] == 0
 
 

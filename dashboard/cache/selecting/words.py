@@ -5,12 +5,14 @@ Times of day are in UTC and say so: the sentence stands in the audit trail too, 
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 from dashboard.cache.selecting.key_token import printable
 from dashboard.cache.selecting.selection import Selection
 from dashboard.cache.wording import size, span
 
+_SWALLOWED = re.compile(r"^ | $|(?<= ) ")
 PATTERN_SHOWN = 80  # characters of a pattern within a sentence
 
 
@@ -25,7 +27,7 @@ def in_words(selection: Selection) -> str:
 
 def listed_in_words(count: int, selection: Selection) -> str:
     """A selection of so many listed keys, the first of which it has at least."""
-    first = printable((selection.keys or (b"",))[0])
+    first = _blanks_seen(printable((selection.keys or (b"",))[0]))
     shown = first if len(first) <= PATTERN_SHOWN else f"{first[: PATTERN_SHOWN - 1]}…"
     return _with_conditions(
         f"the key {shown}" if count == 1 else f"{count:,} listed keys ({shown} and others)", selection
@@ -42,8 +44,13 @@ def _with_conditions(keys: str, selection: Selection) -> str:
 
 def pattern_in_words(selection: Selection) -> str:
     """The pattern as one line, its end left out where it is very long."""
-    shown = printable(selection.pattern)
+    shown = _blanks_seen(printable(selection.pattern))
     return shown if len(shown) <= PATTERN_SHOWN else f"{shown[: PATTERN_SHOWN - 1]}…"
+
+
+def _blanks_seen(text: str) -> str:
+    r"""With the blanks that a sentence swallows written as they are typed, too: ` *` is `\x20*`, and not every key."""
+    return _SWALLOWED.sub(r"\\x20", text)
 
 
 def ttl_in_words(selection: Selection) -> str:

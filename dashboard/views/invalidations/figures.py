@@ -57,18 +57,18 @@ def figures(cache: str, plan: Plan) -> Figures:
 
 
 def ttl_said(report: Report) -> str:
-    """`Half have under 5 min left, 1 % never expire.`; "" where no key is known."""
+    """`The median is 1 to 5 min, 1 % never expire.`; "" where no key is known."""
     whole = report.keys.value
     if not whole:
         return ""
     never = f"{percent(min(report.without_ttl.value / whole, 1.0))} never expire" if report.without_ttl.value else ""
     bucket = _median(report.ttl, whole)
-    half = f"Half have {bucket} left or less" if bucket else ""
+    half = f"The median is {bucket}" if bucket else ""
     return f"{', '.join(part for part in (half, never) if part)}." if half or never else ""
 
 
 def _median(groups: Sequence[Group], whole: float) -> str:
-    """The bucket within which half of all keys have expired; "" where fewer ever do."""
+    """The bucket within which half of all keys, of those without TTL too, have expired; "" where fewer ever do."""
     seen = 0.0
     for group in groups:
         seen += group.keys.value

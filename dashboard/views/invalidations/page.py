@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import abort, url_for
@@ -141,6 +141,7 @@ def _plan_context(standing: Standing, plan: Plan, form: Typed | None) -> dict[st
         "predictions": predictions(form, plan),
         "room": room_for(deck().settings, plan),
         "obstacle": "" if waits else standing.obstacle,
+        "exactly": _named_exactly(standing.task) if not plan.report.keys.high else None,
         "waits": waits,
         "approved": bool(made.approved_by),
         "executable": waits or (standing.state == "planned" and not standing.obstacle),
@@ -149,6 +150,15 @@ def _plan_context(standing: Standing, plan: Plan, form: Typed | None) -> dict[st
         "task_mark": mark(standing.task),
         "overlaps": [_overlap(other) for other in standing.overlaps],
     }
+
+
+def _named_exactly(task: Task) -> dict[str, str] | None:
+    """The same task of the key that is named as the pattern is written; None where a name hardly looks like that."""
+    pattern = task.selection.pattern
+    if task.selection.keys is not None or not (b"[" in pattern or b"\\" in pattern):
+        return None
+    keys = replace(task.selection, pattern=b"*", keys=(pattern,))
+    return replace(task, selection=keys).to_query()
 
 
 def _overlap(other: Job) -> dict[str, str]:

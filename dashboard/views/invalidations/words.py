@@ -1,4 +1,4 @@
-"""What an invalidation would do, does and has done, in sentences for its pages. Pure.
+"""What an invalidation would do, does and has done, in sentences for its pages.
 
 Each figure says how sure it is: one that was counted stands alone, an estimate says "about" and has its interval.
 """
@@ -199,6 +199,10 @@ def undone(found: Undone, ended: bool) -> str:
         rest.append(f"{number(found.same)} {'is' if found.same == 1 else 'are'} there already as kept")
     if found.expired:
         rest.append(f"{number(found.expired)} would have expired by now")
+    if refused := sum(found.refused.values()):
+        rest.append(f"{number(refused)} {_was(refused)} refused by the server")
+    if found.unsure:
+        rest.append(f"of {number(found.unsure)} it is not known, as the server's answer was lost")
     return f"{'; '.join((head, *rest))}."
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dashboard.cache.selecting.glob import WILD_LIMIT, wild_length
+from dashboard.cache.selecting.key_token import from_printable
 from dashboard.cache.selecting.selection import BadSelection, Selection, from_query, glob_escape
 from dashboard.cache.selecting.words import in_words
 from dashboard.cache.walking.scan import scan_command
@@ -162,6 +163,9 @@ def test_a_size_condition_takes_the_keys_it_says() -> None:
             "all keys that expire between 2025-11-24 23:59:59 and 2025-11-25 00:00:02 UTC",
         ),
         (Selection(b"x" * 300), f"keys of {'x' * 79}…"),
+        (Selection(b" *"), r"keys of \x20*"),
+        (Selection(b"a b  c*  "), r"keys of a b \x20c* \x20"),
+        (Selection(keys=(b" ",)), r"the key \x20"),
     ],
 )
 def test_a_selection_is_said_in_plain_english(selection: Selection, words: str) -> None:
@@ -292,3 +296,10 @@ def test_a_run_of_stars_is_sent_as_one_and_means_every_key() -> None:
     assert scan_command(selection, 0, 10) == scan_command(Selection(), 0, 10)
     assert scan_command(Selection(b"a**b***"), 7, 10) == ["SCAN", 7, "MATCH", b"a*b*", "COUNT", 10]
     assert in_words(selection) == "all keys"
+
+
+@pytest.mark.parametrize("pattern", [b" *", b"a  b*", b"a ", b"  ", b"a b*"])
+def test_a_pattern_with_blanks_is_said_as_it_may_be_typed_again(pattern: bytes) -> None:
+    said = in_words(Selection(pattern)).removeprefix("keys of ")
+    assert " ".join(said.split()) == said  # as a page shows it
+    assert from_printable(said) == pattern

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import random
 import re
@@ -405,6 +406,31 @@ class TestTheAct:
 
 
 @pytest.mark.usefixtures("worker")
+class TestANameThatLooksLikeAPattern:
+    @pytest.mark.parametrize("name", ["q=[a]", "back\\slash"])
+    def test_the_key_of_that_name_can_be_planned_instead(
+        self, app: Flask, operator: FlaskClient, keys: redis.Redis, name: str
+    ) -> None:
+        keys.set(name, "v")
+        number = planned(app, operator, pattern=name)
+        text = operator.get(f"{PATH}/{number}").text
+        assert "There is no such key" in text
+        form = text.partition("named exactly so?")[2].partition("</form>")[0]
+        fields = {found[1]: html.unescape(found[2]) for found in re.finditer(r'name="(\w+)" value="([^"]*)"', form)}
+        fields.pop("csrf_token", None)
+        answer = post(operator, "/caches/main/invalidations", fields)
+        found = settled(app, number_in(answer.location))
+        assert found.plan
+        assert found.plan.report.keys.value == 1
+        executed(app, operator, found.invalidation.number)
+        assert not keys.exists(name)
+
+    def test_of_an_ordinary_pattern_nothing_is_asked(self, app: Flask, operator: FlaskClient) -> None:
+        number = planned(app, operator, pattern="nobody:*")
+        assert "named exactly so" not in operator.get(f"{PATH}/{number}").text
+
+
+@pytest.mark.usefixtures("worker")
 class TestTheUndo:
     def test_it_brings_back_what_was_removed_and_leaves_what_is_newer(
         self, app: Flask, operator: FlaskClient, keys: redis.Redis
@@ -433,7 +459,22 @@ class TestTheUndo:
     def test_an_empty_pattern_is_nothing(self, app: Flask, operator: FlaskClient, keys: redis.Redis) -> None:
         number = planned(app, operator)
         executed(app, operator, number)
-        assert post(operator, f"{PATH}/{number}/undos", {"pattern": " "}).status_code == 400
+        answer = post(operator, f"{PATH}/{number}/undos", {"pattern": " "})
+        assert answer.status_code == 422
+        assert "a pattern is empty here" in answer.text
+        assert "Bring back up to 300 keys" in answer.text  # and it can be said better there
+        assert count(keys, "api:search:*") == 0
+
+    def test_a_pattern_that_is_refused_stands_in_its_field(
+        self, app: Flask, operator: FlaskClient, keys: redis.Redis
+    ) -> None:
+        number = planned(app, operator)
+        executed(app, operator, number)
+        pattern = "a*" * 30
+        answer = post(operator, f"{PATH}/{number}/undos", {"pattern": pattern})
+        assert answer.status_code == 422
+        assert f'value="{pattern}"' in answer.text
+        assert "at most 16 stars" in answer.text
         assert count(keys, "api:search:*") == 0
 
     def test_of_what_was_not_begun_there_is_none(self, app: Flask, operator: FlaskClient) -> None:
@@ -602,6 +643,9 @@ class TestBothAtOnce:
         assert post(planner, f"{PATH}/{second}/execution", wish).status_code == 409
         assert post(planner, f"{PATH}/{second}/task", wish).status_code == 303
         assert standing(app, first).entry is not None
+        assert f"the keys of {first} can no longer be brought back once it is carried out" in (
+            other.get(f"{PATH}/{second}").text
+        )
         post(other, f"{PATH}/{second}/approval", {"seen": seen(other, second)})
         assert post(planner, f"{PATH}/{second}/execution").status_code == 409  # without room for what was approved
         assert standing(app, first).entry is not None
@@ -632,6 +676,31 @@ class TestTickedKeys:
         entry = audit.search(store, Filters(action="key.remove"))[0]
         assert entry.before == {"keys": ["api:search:1", "api:search:2", "never:was"]}
         assert (entry.reason, entry.after["removed"]) == ("wrong", 2)
+
+    def test_an_undo_that_did_not_bring_all_back_leads_to_its_page(
+        self, operator: FlaskClient, keys: redis.Redis
+    ) -> None:
+        names = [to_token(b"api:search:1"), to_token(b"api:search:2")]
+        back = {"next": "/caches/main/keys?pattern=api:*"}
+        text = operator.get(post(operator, "/caches/main/removals", {"key": names}).location).text
+        undo = re.search(r'action="([^"]*/undos)"', text)
+        assert undo
+        limit = keys.config_get("maxmemory")["maxmemory"]
+        keys.config_set("maxmemory", 1)
+        try:
+            answer = post(operator, undo[1], back)
+        finally:
+            keys.config_set("maxmemory", limit)
+        assert f"{answer.location}/undos" == undo[1]  # where it can be done again
+        text = operator.get(answer.location).text
+        assert "out of memory" in text
+        assert "Bring back up to 2 keys" in text
+        keys.set("api:search:1", "newer")
+        answer = post(operator, undo[1], back)
+        assert f"{answer.location}/undos" == undo[1]
+        text = operator.get(answer.location).text
+        assert "1 key is back; 1 was written since" in text
+        assert "api:search:1" in text
 
     @pytest.mark.parametrize("path", ["removals", "keys/api:search:1/removal"])
     def test_an_address_that_cannot_be_read_changes_nothing(
