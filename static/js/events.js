@@ -12,7 +12,8 @@
   let latest = "";
 
   function say(words, level) {
-    if (state.textContent !== words) state.textContent = words;
+    if (state.textContent === words) return;
+    state.textContent = words;
     state.className = `badge badge-${level}`;
   }
   const number = (id) => Number.parseInt(id.split(".")[1], 10) || 0;
@@ -20,6 +21,8 @@
 
   function tell() {
     if (pausedAt) say(`paused, ${Cachedeck.number(waiting())} new`, "warn");
+    // The stream is there all the same, and says so of the server.
+    else if (document.querySelector(".event-meter[data-silent]")) say("nothing heard", "bad");
     else say("live", "ok");
   }
 
@@ -62,6 +65,7 @@
     tell();
   });
   stream.addEventListener("htmx:sse:after:message", () => {
+    if (!pausedAt) tell();
     // Counted once, and with the blanks between rows: looking past those that are left took most of the tab's time.
     let extra = list.childElementCount - most;
     while (extra > 0) {

@@ -166,6 +166,18 @@ def test_the_web_process_restarts_and_the_page_goes_on(
         page.goto("about:blank")
 
 
+def test_while_no_node_is_heard_the_page_does_not_say_that_it_is_live(open_page: OpenPage, site: Site) -> None:
+    page = live(open_page("/caches/fragile/events?channel=gone", Role.VIEWER))
+    try:
+        site.fragile.stop()
+        expect(page.locator("[data-event-state]")).to_have_text("nothing heard")
+        expect(page.locator("#event-meter .alert")).to_contain_text("fragile cannot be reached")
+    finally:
+        site.fragile.restart()
+        refill(site.fragile)
+    live(page)
+
+
 def test_who_signs_out_elsewhere_sees_nothing_more(open_page: OpenPage, watch: Watch, site: Site) -> None:
     watch.expect_status(401)
     # Signing out ends all sessions of an operator, and the others' are still needed.

@@ -103,9 +103,9 @@ class Stampedes:
     """What was found so far.
 
     misses: heard of. keys, namespaces: those most missed. absent: keys that were never filled. filled: episodes that
-    ended with a refill, p50 and p99: how long they took. held: episodes with as many misses as an alert needs, and a
-    lock that held. alerts_dropped: of further keys, for which there was no room. given_up: keys that were no longer
-    followed for want of room although they had just been missed again.
+    ended with a refill, p50 and p99: how long they took. held: episodes with as many misses as an alert needs, a
+    lock, and a single refill. alerts_dropped: of further keys, for which there was no room. given_up: keys that were no
+    longer followed for want of room although they had just been missed again.
     """
 
     misses: int = 0

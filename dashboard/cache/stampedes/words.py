@@ -111,12 +111,23 @@ def answer(found: Stampedes, *, ended: bool) -> str:
     """The sentence on top of the page."""
     misses = number_of(found.misses, "miss", "misses")
     if not found.alerts:
-        held = f" {number_of(found.held, 'time')} a lock held." if found.held else ""
+        held = f" {number_of(found.held, 'time')} one reader refilled a key under a lock." if found.held else ""
         return f"No stampede among {misses}{'' if ended else ' so far'}.{held}"
     worst = max(found.alerts, key=lambda one: one.worst.misses)
     keys = f"{number_of(len(found.alerts), 'key')} had a stampede"
     name = worst.key.text if len(worst.key.text) <= 120 else f"{worst.key.text[:100]}…"
     return f"{keys}, the worst {name} with {number_of(worst.worst.misses, 'miss', 'misses')}. {misses} in all."
+
+
+def held(found: Stampedes) -> str:
+    """What is not known of the episodes in which a lock was seen and one refill; "" where there were none."""
+    if not found.held:
+        return ""
+    return (
+        f"{number_of(found.held, 'time')} a key was missed as often and refilled once, under a lock. Whether those "
+        "without the lock waited, or asked the database as well and kept the answer to themselves, no event tells: the "
+        "database's own count of queries does."
+    )
 
 
 def unheard(missed: int, counted: int, *, gaps: bool) -> str:

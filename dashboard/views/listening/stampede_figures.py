@@ -76,6 +76,7 @@ def figures(job: Job, watch: Watch) -> dict[str, Any]:
         "unheard": stampede_words.unheard(watch.unheard, watch.counted, gaps=bool(watch.gaps)),
         "gaps": [gap_in_words(one) for one in watch.gaps],
         "left_out": stampede_words.left_out(found),
+        "held": stampede_words.held(found),
         "spent": in_words(spent) if spent else "",
         "core_share": spent.share if spent else None,
         "own_cost": stampede_words.own_cost(watch.events, watch.cpu, elapsed),

@@ -19,6 +19,7 @@ from dashboard.cache.stampedes.count import (
 from dashboard.cache.stampedes.episode import LONG_NAME
 from dashboard.cache.stampedes.events import ADDED, GONE, WHOLE, events, flags
 from dashboard.cache.stampedes.report import Name, Stampedes
+from dashboard.cache.stampedes.words import answer, held
 
 KEY = b"api:product:17"
 LOCK = b"lock:" + KEY
@@ -288,3 +289,12 @@ def test_whatever_happens_its_figures_hold_together(
         assert alert.together >= 1
     assert len({one.key for one in found.alerts}) == len(found.alerts)
     assert found.filled == sum(row.filled for row in found.namespaces)
+
+
+def test_of_a_single_refill_under_a_lock_nobody_says_that_the_others_waited() -> None:
+    """One that guards the fill alone, as memcached's leases, leaves the same events behind as one that all wait for."""
+    found = Story().happens("expired").misses(99, 0.1).happens("new", "set", key=LOCK).happens("new", "set").told()
+    assert found.held == 1
+    assert "1 time one reader refilled a key under a lock" in answer(found, ended=True)
+    assert "no event tells" in held(found)
+    assert held(Stampedes()) == ""

@@ -178,6 +178,7 @@ def test_what_is_missed_is_listed_with_how_sure_it_is(viewer: FlaskClient, store
     assert "20\u202fk misses in 58\u202fs, never filled." in text
     assert "Remember that it is not there" in text
     assert "no setting was changed" in text
+    assert "2 times a key was missed as often and refilled once, under a lock." in text
     assert "3 keys had a stampede" in viewer.get(PATH).text
 
 
