@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from dashboard.demo.bench.blocks import Block
-from dashboard.demo.bench.comparison import Plan, Result, Snapshot, compare, result
+from dashboard.demo.bench.comparison import Plan, Result, Snapshot, compare, enough, result
 from dashboard.demo.compare_table import table
 from dashboard.demo.visitors.tally import Ledger
 from dashboard.demo.visitors.traffic import Traffic
@@ -127,6 +127,12 @@ def _result() -> Result:
         ledger.answered(0.010, 200, "hit" if number < 90 else "miss")
     blocks = [Block(0.0, 1.0, ledger.take(), {"queries": 12, "duplicate_loads": 1})] * 3
     return result(_plan(), "write-behind", blocks, None)
+
+
+@pytest.mark.parametrize(("period", "blocks"), [(0.9995, 10), (1.0, 10), (1.0005, 10), (1.3, 8), (12.0, 1)])
+def test_each_pattern_is_counted_for_as_long_as_the_others(period: float, blocks: int) -> None:
+    one = Block(0.0, period, Ledger().take(), {})
+    assert [enough([one] * number, 10) for number in range(blocks + 1)] == [False] * blocks + [True]
 
 
 def test_the_table_says_what_was_not_measured_and_what_its_columns_mean() -> None:

@@ -159,7 +159,7 @@ def _measure(
     blocks: list[Block] = []
     # The block under way holds some of the warm-up.
     first = recorder.taken + 1
-    while sum(block.seconds for block in blocks) < plan.seconds and not halted.is_set():
+    while not enough(blocks, plan.seconds) and not halted.is_set():
         block = recorder.next_block(first + len(blocks), BLOCK_PATIENCE_SECONDS)
         if block is None:
             raise ShopTrouble("nothing was measured for a while")
@@ -170,6 +170,12 @@ def _measure(
         driver.is_quiet(QUIET_SECONDS)
         settled = _settle_all(shops, driver)
         yield result(plan, pattern, blocks, driver.truth.lost - lost if settled else None)
+
+
+def enough(blocks: Sequence[Block], seconds: float) -> bool:
+    """Whether one block more would be farther from so many seconds. Blocks last a second or a little less or more, so
+    that by "not before they are over" one pattern would be counted for a second longer than another."""
+    return bool(blocks) and sum(block.seconds for block in blocks) + blocks[-1].seconds / 2 >= seconds
 
 
 def _settle_all(shops: Shops, driver: Driver) -> bool:
