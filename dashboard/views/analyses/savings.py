@@ -13,13 +13,13 @@ from dashboard.cache.saving.words import basis, held, losses, verdict, verdict_o
 from dashboard.cache.selecting.fold import pattern_of
 from dashboard.cache.selecting.key_token import from_printable, printable
 from dashboard.jobs import results
+from dashboard.jobs.analysis_job import NAME as ANALYSIS
 from dashboard.jobs.saving_job import NAME, arguments, namespace_of
-from dashboard.store import jobs
-from dashboard.store.jobs import Job
 from dashboard.store.operators import Role
-from dashboard.views.access import current_cache, reason, requires
+from dashboard.views.access import reason, requires
 from dashboard.views.analyses.memory import report_of
 from dashboard.views.deck import deck
+from dashboard.views.job_here import job_here
 from dashboard.views.job_start import begin
 from dashboard.views.render import fragment, page, wants_fragment
 
@@ -30,9 +30,8 @@ blueprint = Blueprint("savings", __name__, url_prefix="/caches/<cache>/savings")
 @requires(Role.OPERATOR)
 def create(cache: str) -> ResponseReturnValue:
     """Measure a namespace of the analysis that the form names. Nothing is changed on the cache."""
-    current_cache()
     name = request.form.get("namespace", "")
-    job = _job(cache, request.form.get("analysis", type=int), "analysis")
+    job = job_here(request.form.get("analysis", type=int), "analysis", ANALYSIS)
     report = report_of(job)
     row = next((row for row in report.namespaces if row.name == name), None) if report else None
     if row is None:
@@ -46,8 +45,7 @@ def create(cache: str) -> ResponseReturnValue:
 @requires(Role.VIEWER)
 def show(cache: str, job: int) -> ResponseReturnValue:
     """What was measured; as a fragment, what changes while it is being measured."""
-    current_cache()
-    found = _job(cache, job, NAME)
+    found = job_here(job, "measurement", NAME)
     snapshot = results.snapshot(deck().store, found)
     saving, progress = (snapshot.saving, snapshot.progress) if isinstance(snapshot, SavingSnapshot) else (None, None)
     name = namespace_of(found.arguments)
@@ -87,11 +85,3 @@ def _width(saving: Any, way: Any) -> float:
     """Of a bar, in per cent of the longest."""
     longest = max(one.bytes for one in (saving.strings, saving.hashes, saving.timed) if one)
     return round(100 * max(way.bytes, 0) / longest, 2) if longest > 0 else 0.0
-
-
-def _job(cache: str, number: int | None, kind: str) -> Job:
-    """A job of this cache and kind; 404 where there is none."""
-    found = jobs.get(deck().store, number) if number is not None else None
-    if found is None or found.cache != cache or found.kind != kind:
-        abort(404, f"{cache} has no such job. Old ones are forgotten.")
-    return found

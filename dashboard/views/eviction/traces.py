@@ -28,6 +28,7 @@ from dashboard.store.trials import Trial
 from dashboard.views.access import address, current_cache, current_operator, may, reason, requires
 from dashboard.views.bars import columns
 from dashboard.views.deck import deck
+from dashboard.views.job_here import job_here
 from dashboard.views.job_start import begin, require_typed
 from dashboard.views.jobs import words as job_words
 from dashboard.views.render import fragment, page, wants_fragment
@@ -53,7 +54,7 @@ def index(cache: str) -> ResponseReturnValue:
         cost=_words(eviction_trace_words.expected(seen)),
         switches=switches(lambda _: FLAGS) if may(Role.ADMIN) else None,
         open_job=next((job for job in found if job.open), None),
-        measured=[(one, _said(results.snapshot(deck().store, one.job))) for one in job_words.several(found)],
+        measured=[(one, _said(results.snapshot(deck().store, one.job), one.job)) for one in job_words.several(found)],
     )
 
 
@@ -79,10 +80,7 @@ def create(cache: str) -> ResponseReturnValue:
 @requires(Role.VIEWER)
 def show(cache: str, job: int) -> ResponseReturnValue:
     """What was measured; as a fragment, what changes while it is."""
-    found = jobs.get(deck().store, job)
-    if found is None or found.cache != current_cache().name or found.kind != NAME:
-        abort(404, f"{cache} has no measurement {job}. Old ones are forgotten.")
-    context = _context(found)
+    context = _context(job_here(job, "measurement", NAME))
     if wants_fragment():
         return fragment("eviction_traces/_live.html", **context)
     return page("eviction_traces/trace.html", screen="eviction", tab="pressure", **context)
@@ -103,7 +101,7 @@ def _context(job: Job) -> dict[str, Any]:
     told = trace.regret
     return context | {
         "trace": trace,
-        "answer": eviction_words.regretted(told),
+        "answer": eviction_words.regretted(told, going_on=job.open),
         "followed": eviction_words.followed(told),
         "verdict": eviction_words.verdict(told.share) if told.within == FOLLOWED_SECONDS else "",
         "unheard": eviction_trace_words.unheard(trace),
@@ -136,8 +134,8 @@ def _words(cost: Cost | None) -> str:
     return eviction_trace_words.in_words(cost) if cost else ""
 
 
-def _said(trace: object) -> str:
-    return eviction_words.regretted(trace.regret) if isinstance(trace, Trace) else ""
+def _said(trace: object, job: Job) -> str:
+    return eviction_words.regretted(trace.regret, going_on=job.open) if isinstance(trace, Trace) else ""
 
 
 def _to(job: Job) -> ResponseReturnValue:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Blueprint, Response, abort, redirect, request, url_for
+from flask import Blueprint, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from dashboard.cache.errors import CacheError
@@ -26,6 +26,7 @@ from dashboard.store.jobs import Job
 from dashboard.store.operators import Role
 from dashboard.views.access import address, current_cache, current_operator, reason, requires
 from dashboard.views.deck import deck
+from dashboard.views.job_here import job_here
 from dashboard.views.job_start import require_typed
 from dashboard.views.jobs import words as job_words
 from dashboard.views.listening.message_form import WAITS, Typed, channel_of, draft_of, typed
@@ -86,10 +87,7 @@ def create(cache: str) -> ResponseReturnValue:
 @requires(Role.OPERATOR)
 def show(cache: str, job: int) -> ResponseReturnValue:
     """What became of a message; as a fragment, what changes while acknowledgements are waited for."""
-    found = jobs.get(deck().store, job)
-    if found is None or found.cache != current_cache().name or found.kind != NAME:
-        abort(404, f"{cache} has no message {job}. Old ones are forgotten.")
-    context = _context(found)
+    context = _context(job_here(job, "message", NAME))
     if wants_fragment():
         return fragment("messages/_live.html", **context)
     return page("messages/page.html", screen="events", tab="publish", **context)

@@ -22,6 +22,7 @@ from dashboard.store.jobs import Job
 from dashboard.store.operators import Role
 from dashboard.views.access import address, current_cache, current_operator, may, reason, requires
 from dashboard.views.deck import deck
+from dashboard.views.job_here import job_here
 from dashboard.views.job_start import begin, require_typed
 from dashboard.views.jobs import words as job_words
 from dashboard.views.listening.stampede_figures import figures
@@ -80,10 +81,7 @@ def create(cache: str) -> ResponseReturnValue:
 @requires(Role.VIEWER)
 def show(cache: str, job: int) -> ResponseReturnValue:
     """What was seen; as a fragment, what changes while it is watched."""
-    found = jobs.get(deck().store, job)
-    if found is None or found.cache != current_cache().name or found.kind != NAME:
-        abort(404, f"{cache} has no watch {job}. Old ones are forgotten.")
-    context = _context(found)
+    context = _context(job_here(job, "watch", NAME))
     if wants_fragment():
         return fragment("stampedes/_live.html", **context)
     return page("stampedes/watch.html", screen="events", tab="stampedes", **context)

@@ -20,6 +20,7 @@ from dashboard.store.operators import Role
 from dashboard.views.access import current_cache, reason, requires
 from dashboard.views.bad_field import BadField
 from dashboard.views.deck import deck
+from dashboard.views.job_here import job_here
 from dashboard.views.job_start import begin, require_typed
 from dashboard.views.jobs import words as job_words
 from dashboard.views.render import fragment, page, wants_fragment
@@ -63,7 +64,7 @@ def create(cache: str) -> ResponseReturnValue:
 @requires(Role.VIEWER)
 def show(cache: str, job: int) -> ResponseReturnValue:
     """What a dry run says would happen, or what a retiming has done. As a fragment: what changes while it runs."""
-    found = _job(job)
+    found = job_here(job, "retiming", PLAN, RETIME)
     context = _plan_context(found) if found.kind == PLAN else _done_context(found)
     if wants_fragment():
         return fragment("retimings/_live.html", **context)
@@ -75,7 +76,7 @@ def show(cache: str, job: int) -> ResponseReturnValue:
 def execute(cache: str, job: int) -> ResponseReturnValue:
     """Do what a dry run was about: the same selection, the same change."""
     current_cache().require_writable()
-    found = _job(job)
+    found = job_here(job, "retiming", PLAN, RETIME)
     if found.kind != PLAN:
         abort(409, "This is no dry run: it has been carried out.")
     already = jobs.follower(deck().store, found.id)
@@ -112,15 +113,6 @@ def _form(selection: Selection, form: Typed, error: BadField | None = None, stat
         directions=DIRECTIONS,
         errors={error.name: error.sentence} if error else {},
     )
-
-
-def _job(job_id: int) -> Job:
-    """A dry run or a retiming of the URL's cache: one of another cache does not exist here."""
-    cache = current_cache().name
-    found = jobs.get(deck().store, job_id)
-    if found is None or found.cache != cache or found.kind not in (PLAN, RETIME):
-        abort(404, f"{cache} has no retiming {job_id}. Old ones are forgotten.")
-    return found
 
 
 def _task(job: Job) -> tuple[Selection, Change]:
