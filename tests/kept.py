@@ -18,7 +18,7 @@ from dashboard.cache.messages.acknowledging import Ack, Counted, Silent
 from dashboard.cache.messages.audience import Audience, NodeAudience
 from dashboard.cache.messages.draft import Draft
 from dashboard.cache.messages.publishing import Publication
-from dashboard.cache.saving.run import Saving, SavingSnapshot, Way
+from dashboard.cache.saving.report import Saving, SavingSnapshot, Way
 from dashboard.cache.stampedes.report import AbsentKey, Alert, Episode, MissedKey, MissedNamespace, Name, Stampedes
 from dashboard.cache.stampedes.run import Watch
 from dashboard.cache.walking.progress import Progress

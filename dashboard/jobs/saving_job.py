@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from dashboard.cache.estimate import NOTHING, Estimate
-from dashboard.cache.saving.run import Options, SavingSnapshot, measure_saving
+from dashboard.cache.saving.report import SavingSnapshot
+from dashboard.cache.saving.run import Options, measure_saving
 from dashboard.cache.selecting.key_token import from_printable
 from dashboard.cache.selecting.selection import PATTERN_LIMIT
 from dashboard.cache.walking.governor import Budget

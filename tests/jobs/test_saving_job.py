@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.cache.estimate import Estimate
-from dashboard.cache.saving.run import SavingSnapshot
+from dashboard.cache.saving.report import SavingSnapshot
 from dashboard.cache.servers.connect import Cache
 from dashboard.jobs.kind import Refused, Work
 from dashboard.jobs.kinds import KINDS

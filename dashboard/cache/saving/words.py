@@ -1,8 +1,8 @@
-"""What a measured saving means, in sentences: whether it is worth it, and what one gives up for it."""
+"""What a measured saving means, in sentences: whether it is worth it, and what one gives up for it. Pure."""
 
 from __future__ import annotations
 
-from dashboard.cache.saving.run import LEAST_SAMPLE, NOTICEABLE, VALUE_LIMIT, Saving, Way
+from dashboard.cache.saving.report import LEAST_SAMPLE, NOTICEABLE, VALUE_LIMIT, Saving, Way
 from dashboard.cache.wording import NARROW, count, number_of, percent, size
 
 

@@ -8,7 +8,7 @@ from flask import Blueprint, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from dashboard.cache.estimate import NOTHING
-from dashboard.cache.saving.run import SavingSnapshot
+from dashboard.cache.saving.report import SavingSnapshot
 from dashboard.cache.saving.words import basis, held, losses, verdict, verdict_of_timed
 from dashboard.cache.selecting.fold import pattern_of
 from dashboard.cache.selecting.key_token import from_printable, printable

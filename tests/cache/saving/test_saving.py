@@ -16,7 +16,8 @@ from dashboard.cache.errors import Denied
 from dashboard.cache.estimate import Estimate, exactly
 from dashboard.cache.saving import run as module
 from dashboard.cache.saving.private_server import PrivateServer, private_server
-from dashboard.cache.saving.run import VALUE_LIMIT, Options, Saving, SavingSnapshot, Way, measure_saving
+from dashboard.cache.saving.report import VALUE_LIMIT, Saving, SavingSnapshot, Way
+from dashboard.cache.saving.run import Options, measure_saving
 from dashboard.cache.servers.connect import Cache
 from dashboard.cache.servers.target import parse_targets
 from tests.programs import alive, wait_until

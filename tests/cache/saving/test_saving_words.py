@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from dashboard.cache.estimate import Estimate
-from dashboard.cache.saving.run import Saving, Way
+from dashboard.cache.saving.report import Saving, Way
 from dashboard.cache.saving.words import basis, held, losses, verdict, verdict_of_timed
 from dashboard.cache.wording import NARROW
 from tests.kept import SAVES

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from dashboard.cache.analysis.report import OTHER, Activity, BigKey, Group, NamespaceRow, Snapshot
 from dashboard.cache.estimate import Estimate, exactly
-from dashboard.cache.saving.run import Saving, Way
+from dashboard.cache.saving.report import Saving, Way
 from dashboard.cache.selecting.selection import Selection
 from dashboard.store import audit, jobs
 from dashboard.store.engine import Store
