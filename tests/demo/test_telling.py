@@ -13,7 +13,8 @@ from dashboard.demo.patterns.cache_aside import CacheAside
 from dashboard.demo.patterns.read_through import ReadThrough
 from dashboard.demo.patterns.telling import Teller
 from dashboard.demo.patterns.write_through import WriteThrough
-from tests.demo.table import KEY, ROW, TTL, Cached, Clock, Table
+from tests.demo.table import KEY, ROW, TTL, Cached, Clock, Table, cached
+from tests.servers import Server
 
 MAKE: dict[str, Callable[[Cached, Table], Pattern]] = {
     "cache-aside": lambda here, table: CacheAside(here.reader, here.entries, table),
@@ -46,6 +47,27 @@ def test_after_an_outage_a_process_reads_its_own_changes_at_once(name: str, here
     answer = pattern.get(KEY, table.loader(ROW), TTL)
     assert (answer.source, (answer.document or {})["city"]) == ("miss", "Ghent")
     assert pattern.get(KEY, table.loader(ROW), TTL).source == "hit", "it is told once"
+
+
+@pytest.mark.parametrize("name", MAKE)
+def test_where_the_cache_refuses_to_forget_a_process_reads_past_what_it_has_changed(name: str, valkey: Server) -> None:
+    """As a primary does that has become a replica: it answers readers, and takes no removal."""
+    table = Table()
+    with valkey.client() as client:
+        client.execute_command("ACL", "SETUSER", "bound", "on", ">secret", "~*", "+@all")
+        here = cached(valkey.url.replace("redis://", "redis://bound:secret@"))
+        try:
+            pattern = MAKE[name](here, table)
+            pattern.get(KEY, table.loader(ROW), TTL)
+            client.execute_command("ACL", "SETUSER", "bound", "-unlink", "-set")
+            assert pattern.update(table.changing("Ghent"), TTL).told is False
+            answer = pattern.get(KEY, table.loader(ROW), TTL)
+            assert (answer.source, (answer.document or {})["city"]) == ("bypass", "Ghent")
+            client.execute_command("ACL", "SETUSER", "bound", "+unlink", "+set")
+            assert [pattern.get(KEY, table.loader(ROW), TTL).source for _ in range(2)] == ["miss", "hit"]
+        finally:
+            here.remote.close()
+            client.execute_command("ACL", "DELUSER", "bound")
 
 
 def test_what_was_only_to_be_forgotten_is_forgotten_then(here: Cached, clock: Clock) -> None:

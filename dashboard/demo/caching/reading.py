@@ -143,14 +143,22 @@ class Reader:
         self.prevention = prevention
 
     def get(
-        self, key: str, load: Load, ttl: float, *, pending: bool = False, share: Share = lambda _key, load: load()
+        self,
+        key: str,
+        load: Load,
+        ttl: float,
+        *,
+        pending: bool = False,
+        share: Share = lambda _key, load: load(),
+        outdated: bool = False,
     ) -> Answer:
         """The document under `key`, `load`ed where the cache has none, fresh for `ttl` seconds. With `pending`
-        the change that the database has yet to get is laid over it. Raises only what `load` raises."""
+        the change that the database has yet to get is laid over it. `outdated`: what lies there is known to be older
+        than the row, and is not looked at. Raises only what `load` raises."""
         prevention = self.prevention
         read = Read(self._entries, self._counters, Wanted(key, load, ttl, pending, share), prevention)
         try:
-            answer = prevention.read(read)
+            answer = read.bypass() if outdated else prevention.read(read)
         except CacheTrouble:
             answer = read.bypass()
         self._counters.count(_COUNTED_AS[answer.source])

@@ -25,8 +25,7 @@ class CacheAside:
         self._rows = rows
 
     def get(self, key: str, load: Load, ttl: float) -> Answer:
-        self._teller.catch_up()
-        return self._reader.get(key, load, ttl)
+        return self._reader.get(key, load, ttl, outdated=self._teller.owes(key))
 
     def update(self, change: Change, ttl: float) -> Changed:  # noqa: ARG002 - nothing is put into the cache
         return changed_and_forgotten(self._rows, self._teller, change)

@@ -31,9 +31,8 @@ class ReadThrough:
 
     def read(self, key: str) -> Answer:
         """The document under `key`, from wherever."""
-        self._teller.catch_up()
         load, ttl = self._sources(key)
-        return self._reader.get(key, load, ttl, share=self._flights.share)
+        return self._reader.get(key, load, ttl, share=self._flights.share, outdated=self._teller.owes(key))
 
     def get(self, key: str, load: Load, ttl: float) -> Answer:  # noqa: ARG002
         """`read`, for callers to whom all patterns are the same: it has its own way to load, and its own TTLs."""

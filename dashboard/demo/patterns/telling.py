@@ -1,8 +1,9 @@
 """What patterns have in common: telling the cache that rows have changed, which may fail and then is no error.
 
 What the cache could not be told is remembered and told first when it answers again, before anything is read from it. So
-a process never reads an entry that is older than its own changes. For the others the relay (relay.py) tells, which has
-every change from the database; it may take a second or two more.
+a process never reads an entry that is older than its own changes; where the cache answers and refuses to forget it (a
+primary that has become a replica, a right that was taken away), the process reads past it. For the others the relay
+(relay.py) tells, which has every change from the database; it may take a second or two more.
 """
 
 from __future__ import annotations
@@ -59,6 +60,10 @@ class Teller:
         except CacheTrouble:
             return False
         return True
+
+    def owes(self, key: str) -> bool:
+        """Catch up; whether the cache has still to be told that what lies under `key` is out of date."""
+        return not self.catch_up() and key in self._untold
 
     def _remember(self, changed: dict[str, int | None]) -> None:
         with self._noting:

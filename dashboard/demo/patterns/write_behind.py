@@ -56,8 +56,7 @@ class WriteBehind:
         self._teller = Teller(entries)
 
     def get(self, key: str, load: Load, ttl: float) -> Answer:
-        self._teller.catch_up()
-        return self._reader.get(key, load, ttl, pending=True)
+        return self._reader.get(key, load, ttl, pending=True, outdated=self._teller.owes(key))
 
     def update(self, change: Change, ttl: float) -> Changed:
         """Acknowledged when the change is queued. `ttl` in seconds, of the changed entry."""

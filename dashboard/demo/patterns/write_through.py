@@ -31,8 +31,7 @@ class WriteThrough:
         self._rows = rows
 
     def get(self, key: str, load: Load, ttl: float) -> Answer:
-        self._teller.catch_up()
-        return self._reader.get(key, load, ttl)
+        return self._reader.get(key, load, ttl, outdated=self._teller.owes(key))
 
     def update(self, change: Change, ttl: float) -> Changed:
         version = self._rows.change(change.kind, change.row, change.values)
