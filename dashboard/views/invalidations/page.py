@@ -133,7 +133,7 @@ def _plan_context(standing: Standing, plan: Plan, form: Typed | None) -> dict[st
         "subject_said": words_of.subject(plan),
         "interval_of": words_of.interval(plan.report.keys),
         "planned_said": f"{words_of.about(plan.report.keys)}, {words_of.planned(plan)}",
-        "effect_said": words_of.effect(plan.effect),
+        "effect_said": words_of.effect(plan.effect) if plan.report.keys.high else "",
         "basis_said": words_of.sentence(plan.effect.basis),
         "figures": figures(made.cache, plan),
         "form": form,

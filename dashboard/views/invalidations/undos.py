@@ -9,6 +9,7 @@ from dashboard.cache.invalidation.report import Undone
 from dashboard.cache.selecting.key_token import from_printable
 from dashboard.cache.selecting.selection import BadSelection, Selection
 from dashboard.jobs import invalidating
+from dashboard.jobs.invalidating import Busy
 from dashboard.jobs.start import until_first_snapshot
 from dashboard.store.jobs import Job
 from dashboard.store.operators import Role
@@ -48,6 +49,14 @@ def create(cache: str, number: int) -> ResponseReturnValue:
     elif _now(*invalidating.undo_now(*arguments)):
         here = safe_next(request.form.get("next", ""), request.script_root) or here
     return redirect(here, 303)
+
+
+@blueprint.errorhandler(Busy)
+def _busy(error: Busy) -> ResponseReturnValue:
+    """Whoever is second, or presses while it is carried out, is led to what goes on, where it can be paused."""
+    flash(f"{error.sentence} {error.advice}", "warn")
+    values = request.view_args or {}
+    return redirect(url_for("invalidations.show", cache=values["cache"], number=values["number"]), 303)
 
 
 def _wrong(pattern: str) -> str:

@@ -427,7 +427,10 @@ class TestANameThatLooksLikeAPattern:
 
     def test_of_an_ordinary_pattern_nothing_is_asked(self, app: Flask, operator: FlaskClient) -> None:
         number = planned(app, operator, pattern="nobody:*")
-        assert "named exactly so" not in operator.get(f"{PATH}/{number}").text
+        text = operator.get(f"{PATH}/{number}").text
+        assert "There is no such key" in text
+        assert "named exactly so" not in text
+        assert "misses" not in text
 
 
 @pytest.mark.usefixtures("worker")
@@ -476,6 +479,14 @@ class TestTheUndo:
         assert f'value="{pattern}"' in answer.text
         assert "at most 16 stars" in answer.text
         assert count(keys, "api:search:*") == 0
+
+    def test_whoever_is_second_is_led_to_what_goes_on(self, app: Flask, operator: FlaskClient) -> None:
+        number = planned(app, operator)
+        executed(app, operator, number)
+        first = jobs.create(deck_of(app).store, "main", "invalidate.undo", {}, "ada", "", about=number, owner="ada")
+        answer = post(operator, f"{PATH}/{number}/undos")
+        assert (answer.status_code, answer.location) == (303, f"{PATH}/{number}")
+        assert f"being undone already, by job {first.id}" in operator.get(answer.location).text
 
     def test_of_what_was_not_begun_there_is_none(self, app: Flask, operator: FlaskClient) -> None:
         number = planned(app, operator)
