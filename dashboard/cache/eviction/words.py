@@ -44,10 +44,11 @@ def spread(found: Quantiles, *, seconds: bool = True) -> str:
     return f"80{NARROW}% from {low} to {high}"
 
 
-def regretted(found: Regret) -> str:
-    """'31 % of the evicted keys were asked for again within 60 s (29 % to 33 %).'"""
+def regretted(found: Regret, *, going_on: bool) -> str:
+    """'31 % of the evicted keys were asked for again within 60 s (29 % to 33 %).' going_on: more may come."""
     if not found.followed or not found.within:
-        return "No key was evicted while it was measured." if not found.evictions else "No eviction was followed yet."
+        what = "No eviction was followed" if found.evictions else "No key was evicted"
+        return f"{what} yet." if going_on else f"{what} while it was measured."
     low, high = percent(found.share.low), percent(found.share.high)
     return (
         f"{_capital(percent(found.share.value))} of the evicted keys were asked for again within "

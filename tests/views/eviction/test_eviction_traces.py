@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from dashboard.cache.eviction.regret_count import Regret
 from dashboard.cache.notifications.primary_listener import Gap
 from dashboard.jobs.eviction_trace_job import NAME
 from dashboard.settings import Settings
@@ -165,6 +166,25 @@ def test_while_it_runs_the_page_asks_for_itself_and_can_be_cancelled_by_admins(
     )
     assert f"/jobs/{job.id}/cancellation" in admin.get(address).text
     assert "2\u202fmin of 2\u202fmin" in admin.get(address).text
+
+
+@pytest.mark.parametrize(
+    ("evictions", "going_on", "over"),
+    [
+        (0, "No key was evicted yet.", "No key was evicted while it was measured."),
+        (40, "No eviction was followed yet.", "No eviction was followed while it was measured."),
+    ],
+)
+def test_a_measurement_without_evictions_is_told_as_over_only_when_it_is(
+    viewer: FlaskClient, store: Store, evictions: int, going_on: str, over: str
+) -> None:
+    nothing = replace(MEASURED, regret=Regret(evictions=evictions))
+    for state, told, other in (("running", going_on, over), ("finished", over, going_on)):
+        job = keep_trace(store, nothing, state=state)
+        text = viewer.get(f"{PATH}/{job.id}").text
+        assert told in text
+        assert other not in text
+        assert told in viewer.get(PATH).text
 
 
 def test_names_of_servers_that_are_markup_are_drawn_as_text(viewer: FlaskClient, store: Store) -> None:
