@@ -55,10 +55,7 @@ from dashboard.jobs.undoing import undo, undo_now
 from dashboard.settings import Settings
 from dashboard.store import invalidations
 from dashboard.store.engine import Store
-from dashboard.store.invalidations import (
-    Guard,
-    Invalidation,
-)
+from dashboard.store.invalidations import Asked, Guard, Invalidation
 from dashboard.store.jobs import Job
 from dashboard.store.vault import vault_of
 
@@ -226,51 +223,54 @@ def at_once(
     keys = task.selection.keys
     if keys is None:
         raise Refused("Only keys that are named one by one are done without a plan.", "Make a plan.")
-    small = len(keys) <= SMALL and not isinstance(task.mode, Paced)
-    owner = new_owner() if small else ""
-    work = Work(cache, settings, store)
-    if asked_for(settings):
-        if not small:
-            raise NeedsApproval("Large lists are planned first here: some need an approval.", "Make a plan of it.")
-        planner = new_owner()
-        made, plan_job = make_plan(
-            store,
-            settings,
-            cache,
-            task,
-            caller,
-            reason,
-            idempotency=idempotency,
-            fingerprint=fingerprint,
-            owner=planner,
-        )
-        plan_job = run_here(plan_job, work, planner)
-        try:
-            job = execute(store, settings, cache, made.number, caller, reason, despite_overlap, owner=owner)
-        except NothingToDo:
-            job, owner = plan_job, ""
-        except AlreadyRun as error:  # the same request, sent twice at once
-            job, owner = error.job or plan_job, ""
+    small, work = len(keys) <= SMALL and not isinstance(task.mode, Paced), Work(cache, settings, store)
+    if not asked_for(settings):
+        asked = asked_by(caller, reason, idempotency, fingerprint)
+        made, job = _unplanned(work, task, caller, asked, here=small, despite_overlap=despite_overlap)
+    elif small:
+        made, job = _planned_here(work, task, caller, reason, idempotency, fingerprint, despite_overlap=despite_overlap)
     else:
-        asked, guard = (
-            asked_by(caller, reason, idempotency, fingerprint),
-            None if despite_overlap else _guard(store, task),
-        )
-        with audited(store, caller, cache, f"{RUN}.execute", task.in_words, reason) as attempt:
-            made, job = invalidations.make_begun(
-                store,
-                cache.name,
-                task.to_query(),
-                RUN,
-                asked,
-                guard=guard,
-                owner=owner,
-                taken=vault_of(settings).has,
-            )
-            attempt.done(after={"invalidation": made.number, "job": job.id})
-    if owner:
-        job = run_here(job, work, owner)
+        raise NeedsApproval("Large lists are planned first here: some need an approval.", "Make a plan of it.")
     return invalidations.get(store, made.number) or made, job
+
+
+def _unplanned(
+    work: Work, task: Task, caller: Caller, asked: Asked, *, here: bool, despite_overlap: bool
+) -> tuple[Invalidation, Job]:
+    """An invalidation that begins as it is written down; `here`: in this process, and it has ended on return."""
+    store, cache, owner = work.store, work.cache, new_owner() if here else ""
+    guard, taken = None if despite_overlap else _guard(store, task), vault_of(work.settings).has
+    with audited(store, caller, cache, f"{RUN}.execute", task.in_words, asked.reason) as attempt:
+        made, job = invalidations.make_begun(
+            store, cache.name, task.to_query(), RUN, asked, guard=guard, owner=owner, taken=taken
+        )
+        attempt.done(after={"invalidation": made.number, "job": job.id})
+    return made, run_here(job, work, owner) if here else job
+
+
+def _planned_here(
+    work: Work,
+    task: Task,
+    caller: Caller,
+    reason: str,
+    idempotency: str | None,
+    fingerprint: str,
+    *,
+    despite_overlap: bool,
+) -> tuple[Invalidation, Job]:
+    """Planned and, where that needs no approval, carried out, both in this process; the job that says what was done."""
+    store, settings, cache, planner, owner = work.store, work.settings, work.cache, new_owner(), new_owner()
+    made, plan_job = make_plan(
+        store, settings, cache, task, caller, reason, idempotency=idempotency, fingerprint=fingerprint, owner=planner
+    )
+    plan_job = run_here(plan_job, work, planner)
+    try:
+        job = execute(store, settings, cache, made.number, caller, reason, despite_overlap, owner=owner)
+    except NothingToDo:
+        return made, plan_job
+    except AlreadyRun as error:  # the same request, sent twice at once
+        return made, error.job or plan_job
+    return made, run_here(job, work, owner)
 
 
 def _ready(store: Store, settings: Settings, cache: Cache, number: int) -> Standing:
