@@ -6,6 +6,7 @@ Drawing keys costs the server something, so one look serves everybody for five m
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -20,7 +21,7 @@ from dashboard.cache.eviction.figures import EvictionAge, NodeAge, Quantiles
 from dashboard.cache.servers.connect import Cache
 from dashboard.cache.tuning.evidence import Evidence, unexpiring
 from dashboard.cache.wording import duration, percent
-from dashboard.jobs.seeing import evidence
+from dashboard.jobs.seeing import evidence, gather
 from dashboard.store.errors import StoreError
 from dashboard.store.operators import Role
 from dashboard.views.access import current_cache, requires
@@ -68,10 +69,11 @@ def evidence_context(cache: Cache) -> dict[str, Any]:
     age = look if isinstance(look, EvictionAge) else None
     if isinstance(look, CacheError):
         age_problem = of_cache_error(look)
+    up = _kept(lambda: _uptimes(cache.name))[0] or {}
     return {
         "age": age,
         "age_problem": age_problem,
-        "rows": [row_of(one) for one in age.nodes] if age else [],
+        "rows": [row_of(one, up.get(one.node)) for one in age.nodes] if age else [],
         "bases": _bases(age.nodes) if age else [],
         "evicting": _evicting(seen) if seen else None,
         "seen_problem": seen_problem,
@@ -80,11 +82,25 @@ def evidence_context(cache: Cache) -> dict[str, Any]:
     }
 
 
-def row_of(age: NodeAge) -> Row:
-    """One primary's figures with their words."""
+def row_of(age: NodeAge, up: float | None = None) -> Row:
+    """One primary's figures with their words. up: seconds that it has run, where that is known."""
     lfu = age.policy.endswith("-lfu")
     first = age.frequency if lfu else age.idle
-    return Row(age, first, not lfu, _sentence(age, first, lfu))
+    said = _sentence(age, first, lfu)
+    if age.told and first is not None and not lfu and up is not None and first.p50.value > up:
+        # Both policies keep what they count in the same 24 bits of a key: read as the other, they are any time at all.
+        said += (
+            f" That is longer than the server has run ({duration(up)}): such times are left of an LFU policy, or came"
+            " with a snapshot. They say nothing of use, and the server evicts by them until these keys are used again."
+        )
+    return Row(age, first, not lfu, said)
+
+
+def _uptimes(cache: str) -> dict[str, float]:
+    """node -> seconds since it was started, of those that are sampled and tell it. Raises StoreUnavailable."""
+    seen = gather(deck().store, cache, time.time(), deck().settings.sample_seconds)
+    found = {one.name: one.latest.get("uptime_in_seconds") for one in seen.spans}
+    return {name: seconds for name, seconds in found.items() if seconds}
 
 
 def _sentence(age: NodeAge, first: Quantiles | None, lfu: bool) -> str:

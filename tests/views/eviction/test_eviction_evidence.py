@@ -11,8 +11,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from dashboard.cache.eviction.age import LEAST_BESIDE
+from dashboard.cache.eviction.figures import Drawn, NodeAge, age_of
 from dashboard.settings import Settings
 from dashboard.store.operators import Role
+from dashboard.views.eviction.evidence import row_of
 from tests.servers import HOST, Cluster, Server, running
 from tests.views.conftest import by_htmx, signed_in_client
 
@@ -63,6 +65,18 @@ def test_lfu_has_its_counter_and_no_idle_time(small: Server, viewer: FlaskClient
     text = viewer.get(PATH, headers=by_htmx(viewer)).text
     assert "use counter" in text
     assert "not been used for" not in text
+
+
+@pytest.mark.parametrize(
+    ("idle", "up", "impossible"),
+    [(5_184_000.0, 420.0, True), (40.0, 420.0, False), (5_184_000.0, 6_000_000.0, False), (5_184_000.0, None, False)],
+)
+def test_idle_times_longer_than_the_server_has_run_are_no_evidence_of_use(
+    idle: float, up: float | None, impossible: bool
+) -> None:
+    """After allkeys-lfu, allkeys-lru reads the counters of keys that were not used since as times."""
+    age = age_of(NodeAge("a", "allkeys-lru", 5), [Drawn(idle=idle, ttl=None)] * 400)
+    assert ("They say nothing of use" in row_of(age, up).sentence) is impossible
 
 
 def test_where_nothing_is_evicted_it_says_why(valkey: Server, viewer: FlaskClient) -> None:
