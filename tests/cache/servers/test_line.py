@@ -1,4 +1,4 @@
-"""Commands on a connection of their own: many words behind the last one arrive as they are, and are held to the guard."""
+"""Commands on a connection of their own: many words behind the last one arrive as they are, and the guard is held."""
 
 from __future__ import annotations
 
