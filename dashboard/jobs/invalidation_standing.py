@@ -199,6 +199,11 @@ def obstacle(made: Invalidation, plan_job: Job | None, plan: Plan | None) -> str
     """Why it may not be carried out, apart from what the cache itself refuses; "" where it may."""
     if plan_job is not None and plan_job.open:
         return "The plan is not ready: what this would do is not known yet."
+    if plan_job is not None and plan_job.state == "failed" and plan and plan.report.sample and not plan.progress.lost:
+        return (
+            "The plan did not come to its end, so it cannot be carried out. Make it again. Where it fails again, stop "
+            "it before: one that you stop can be carried out, by the estimate that it has then."
+        )
     if plan_job is None or plan is None or not is_ready(plan_job, plan):
         lost = f" {'; '.join(f'{name}: {why}' for name, why in plan.progress.lost.items())}" if plan else ""
         return f"The plan did not come to its end, so what this would do is not known.{lost} Make it again."

@@ -249,6 +249,17 @@ class TestPlan:
         assert standing.state == "planned"
         assert desk.execute(made.number).state == "queued"
 
+    def test_one_that_failed_on_its_way_says_how_there_can_be_another(self, desk: Desk) -> None:
+        """As where the server got slower: then another fails as well, and its estimate is all that there can be."""
+        number = desk.plan()
+        with desk.store.write() as session:
+            failed = {"state": "failed", "error": "Stopped by itself."}
+            session.execute(update(JobRow).where(JobRow.about == number).values(**failed))
+        with pytest.raises(invalidating.NotPlanned) as told:
+            desk.execute(number)
+        assert "one that you stop can be carried out" in told.value.sentence
+        assert "not known" not in told.value.sentence
+
     def test_one_that_never_began_is_none(self, desk: Desk) -> None:
         made, job = invalidating.make_plan(desk.store, desk.settings, desk.cache, Task(USERS), OTTO)
         jobs.request_cancel(desk.store, job.id)

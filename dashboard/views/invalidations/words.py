@@ -194,7 +194,8 @@ def undone(found: Undone, ended: bool) -> str:
     head = f"{keys(found.back)} {'is' if found.back == 1 else 'are'} back{'' if ended else ' so far'}"
     rest = []
     if found.newer:
-        rest.append(f"{number(found.newer)} {'was' if found.newer == 1 else 'were'} written since, left as they are")
+        left = "left as it is" if found.newer == 1 else "left as they are"
+        rest.append(f"{number(found.newer)} {_was(found.newer)} written since, {left}")
     if found.same:
         rest.append(f"{number(found.same)} {'is' if found.same == 1 else 'are'} there already as kept")
     if found.expired:

@@ -120,3 +120,11 @@ class TestWhatWasDone:
         assert receivers(Counts(messages=1, receivers=3), "c") == "1 message on c, 3 receivers."
         assert receivers(Counts(messages=12, receivers=18), "c") == "12 messages on c, 1.5 receivers each."
         assert receivers(Counts(messages=12), "c") == "12 messages on c; nobody listened."
+
+
+def test_an_undo_says_what_is_not_back_and_why() -> None:
+    found = Undone(Progress(10, 10), restored=5, newer=1, refused={"No memory.": 2, "Bad payload.": 1}, unsure=1)
+    assert undone(found, True) == (
+        "5 keys are back; 1 was written since, left as it is; 3 were refused by the server; "
+        "of 1 it is not known, as the server's answer was lost."
+    )
