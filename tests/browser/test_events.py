@@ -166,6 +166,17 @@ def test_the_web_process_restarts_and_the_page_goes_on(
         page.goto("about:blank")
 
 
+def test_a_long_channel_among_the_busiest_does_not_widen_a_narrow_page(
+    open_page: OpenPage, arranging: redis.Redis
+) -> None:
+    page = live(open_page(f"{PATH}?pattern=long:*", Role.VIEWER))
+    page.set_viewport_size({"width": 390, "height": 800})
+    for name in ("long:" + 300 * "x", "long:b"):
+        arranging.publish(name, "told")
+    expect(page.locator(".event-busiest")).to_contain_text("long:b")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
 def test_while_no_node_is_heard_the_page_does_not_say_that_it_is_live(open_page: OpenPage, site: Site) -> None:
     page = live(open_page("/caches/fragile/events?channel=gone", Role.VIEWER))
     try:
