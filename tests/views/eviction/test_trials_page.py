@@ -288,6 +288,14 @@ class TestTheBanner:
         a_worker_lives(store)
         assert "Its time was over 5 min ago: it is being taken back." in _spaced(admin)
 
+    def test_a_trial_that_was_too_short_to_compare_says_so(self, admin: FlaskClient, store: Store) -> None:
+        """Not that there were no samples: there may have been, but fewer than a comparison takes."""
+        found = tried(admin, store)
+        post(admin, f"{TRIALS}/{found.number}/end")
+        text = " ".join(admin.get(f"{TRIALS}/{found.number}").text.split())
+        assert "too little was sampled to compare" in text
+        assert "there were no samples" not in text
+
     def test_it_needs_no_server(self, server: Server, admin: FlaskClient, store: Store) -> None:
         tried(admin, store)
         server.stop()
