@@ -7,6 +7,7 @@ local origin, flags, every, biggest = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[
 local long_name, large_value, many_members = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
 local ttl_kind, ttl_low, ttl_high = ARGV[13], tonumber(ARGV[14]), tonumber(ARGV[15])
 local size_low, size_high = tonumber(ARGV[16]), tonumber(ARGV[17])
+local phase = tonumber(ARGV[19])
 local LOOKED_AT, NAMED, ENDLESS = 512, 1000, 9000000000000000
 
 local function has(flag) return find(flags, flag, 1, true) ~= nil end
@@ -16,8 +17,8 @@ local activity = has('f') and 'FREQ' or has('i') and 'IDLETIME'
 
 -- Rules: {low, high, parts}; those without digits are decided by a key's shape, the others by the key.
 local by_shape, by_key, standing = {}, {}, {}
-local at = 20
-for number = 1, tonumber(ARGV[19]) do
+local at = 21
+for number = 1, tonumber(ARGV[20]) do
   local rule = {number = number, low = tonumber(ARGV[at]), high = tonumber(ARGV[at + 1]), parts = {}}
   local digits, parts = ARGV[at + 2] == '1', tonumber(ARGV[at + 3])
   for part = 1, parts do rule.parts[part] = ARGV[at + 3 + part] end
@@ -217,7 +218,7 @@ for index = 1, #keys do
       for _, rule in ipairs(by_key) do if covers(rule, key) then stand(rule, pttl) end end
     end
     -- Of strings one in so many is asked, of collections each: there are fewer of them, and some are very large.
-    local sampled = index % every == 0
+    local sampled = (index + phase) % every == 0
     if object and (sampled or (kind and kind ~= 'string')) then
       local form = redis.pcall('OBJECT', 'ENCODING', key)
       local name = (kind or 'string') .. ' ' .. (type(form) == 'string' and form or 'unknown')

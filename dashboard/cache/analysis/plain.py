@@ -51,6 +51,7 @@ def batch_by_pipelines(
         examined = len(keys)
     replies = iter((yield [("TIME",), *(words for key in keys for words in _first(question, key))]))
     adder = _Adder(question, origin_ms, _now_ms(next(replies)), biggest)
+    phase = question.phase()
     taken: list[tuple[bytes, bytes, int, int]] = []
     for key in keys:
         kind, pttl, memory = (next(replies) if asked else usual for asked, usual in _asked(question))
@@ -60,12 +61,13 @@ def batch_by_pipelines(
             adder.gone += 1
         elif adder.wants(int(pttl), int(memory)) and (listed is None or selection.takes_type(kind.decode("latin-1"))):
             taken.append((key, kind, int(pttl), int(memory)))
-    asked, words = _second(question, taken)
+    asked, words = _second(question, taken, phase)
     told = (yield words) if words else []
     adder.uncounted = sum(
         what == "members" and isinstance(reply, NoPermissionError) for (_, what), reply in zip(asked, told, strict=True)
     )
     adder.add(taken, {what: reply for what, reply in zip(asked, told, strict=True) if _is_told(reply)})
+    adder.asked = (len(taken) + phase) // question.every if question.object else 0
     return Visited(int(following), examined, adder.sums(examined))
 
 
@@ -108,12 +110,12 @@ def _refused(cache: Cache, *replies: Any) -> bool:
 
 
 def _second(
-    question: Question, taken: Sequence[tuple[bytes, bytes, int, int]]
+    question: Question, taken: Sequence[tuple[bytes, bytes, int, int]], phase: int
 ) -> tuple[list[tuple[bytes, str]], list[tuple[Any, ...]]]:
     """Members of collections, and of one key in `every` its encoding and activity: what is asked, and the commands."""
     asked: list[tuple[bytes, str]] = []
     words: list[tuple[Any, ...]] = []
-    for index, (key, kind, _, _) in enumerate(taken, start=1):
+    for index, (key, kind, _, _) in enumerate(taken, start=1 + phase):
         if question.lengths and kind in LENGTHS:
             asked.append((key, "members"))
             words.append((LENGTHS[kind], key))
@@ -148,7 +150,7 @@ class _Adder:
         self._active: dict[int, tuple[int, int, int]] = {}
         self._largest: list[BigSums] = []
         self._standing = [[0, 0, 0, 0, -1] for _ in question.rules]
-        self._asked = 0
+        self.asked = 0
         self.gone = 0
         self.refused = 0
         self.uncounted = 0
@@ -159,12 +161,10 @@ class _Adder:
         return selection.takes_ttl(pttl, self._now_ms / 1000) and selection.takes_size(memory)
 
     def add(self, taken: Sequence[tuple[bytes, bytes, int, int]], more: dict[tuple[bytes, str], Any]) -> None:
-        for index, (key, kind, pttl, memory) in enumerate(taken, start=1):
-            self._add(index, key, kind, pttl, memory, more)
+        for key, kind, pttl, memory in taken:
+            self._add(key, kind, pttl, memory, more)
 
-    def _add(
-        self, index: int, key: bytes, kind: bytes, pttl: int, memory: int, more: dict[tuple[bytes, str], Any]
-    ) -> None:
+    def _add(self, key: bytes, kind: bytes, pttl: int, memory: int, more: dict[tuple[bytes, str], Any]) -> None:
         number, row = self._row(key)
         row.keys += 1
         row.memory += memory
@@ -187,8 +187,6 @@ class _Adder:
         encoding = more.get((key, "encoding"))
         if encoding is not None:
             _count(self._encodings, kind + b" " + encoding, memory)
-        if self._question.object and index % self._question.every == 0:
-            self._asked += 1
         if (key, "activity") in more:
             _count(self._active, math.frexp(more[key, "activity"])[1], memory)
 
@@ -220,7 +218,7 @@ class _Adder:
             self._of_row,
             self.gone,
             self.refused,
-            self._asked,
+            self.asked,
             dict(self._types),
             self._encodings,
             self._active,

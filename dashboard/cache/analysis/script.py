@@ -50,6 +50,7 @@ def batch_by_script(
         *selection.ttl_bounds,
         *selection.size_bounds,
         round(time.time() * 1000),
+        question.phase(),
         *_rules(question),
     )
     (reply,) = yield [command_and_arguments]

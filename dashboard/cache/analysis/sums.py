@@ -6,6 +6,7 @@ give the same.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -48,6 +49,11 @@ class Question:
     long_name: int = 256
     large_value: int = 1 << 20
     many_members: int = 1_000_000
+
+    def phase(self) -> int:
+        """With which of `every` keys a batch begins to count, drawn for each: of keys that are rare in their keyspace
+        a batch has a few, and none of them would ever be asked if each batch began with the first."""
+        return secrets.randbelow(self.every)
 
 
 @dataclass

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.cache.analysis.compare import MINUS, compare, difference
+from dashboard.cache.analysis.compare import compare, difference
 from dashboard.cache.analysis.report import OTHER, Group, NamespaceRow, Report
 from dashboard.cache.estimate import NOTHING, Estimate, count_from_sample, exactly
-from dashboard.cache.wording import NARROW
+from dashboard.cache.wording import MINUS, NARROW
 
 MB = 1024 * 1024
 
