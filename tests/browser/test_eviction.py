@@ -183,7 +183,8 @@ def test_a_trial_that_hurts_goes_back_by_itself_and_the_open_page_says_why(
             return fragile.value() == "allkeys-lru"
 
         wait_until(pressed, "the worker takes it back")
-    expect(page.get_by_text(re.compile(r"evictions/s.*: more than 1/s\."))).to_be_visible()
+    standing = page.get_by_role("region", name="How it stands")
+    expect(standing.get_by_text(re.compile(r"evictions/s.*: more than 1/s\."))).to_be_visible()
     expect(page.get_by_text("taken back", exact=True)).to_be_visible()
     expect(page.get_by_role("button", name="Go back now")).to_have_count(0)
 

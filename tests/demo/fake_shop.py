@@ -39,6 +39,7 @@ class FakeShop:
     stall: threading.Event = field(default_factory=threading.Event)
     shown: dict[tuple[str, Any], int] = field(default_factory=dict)
     stored: dict[tuple[str, Any], int] = field(default_factory=dict)
+    writing: threading.Lock = field(default_factory=threading.Lock)
     queries: int = 0
     used: int = 1_000_000
     maxmemory: int = 0
@@ -116,10 +117,11 @@ def _reads_and_writes(app: Flask, shop: FakeShop) -> None:
         if request.path == "/carts":
             return jsonify(kept=True)
         row = ("product", request.get_json()["product"]) if request.path == "/orders" else _row(request.path)
-        shop.shown[row] = shop.shown.get(row, 1) + 1
-        if not shop.forgets:
-            shop.stored[row] = shop.shown[row]
-        return jsonify(changed=True, invalidated=True, queued=shop.forgets, version=shop.shown[row])
+        with shop.writing:
+            version = shop.shown[row] = shop.shown.get(row, 1) + 1
+            if not shop.forgets:
+                shop.stored[row] = version
+        return jsonify(changed=True, invalidated=True, queued=shop.forgets, version=version)
 
 
 def _row(path: str) -> tuple[str, Any]:

@@ -115,7 +115,8 @@ class _Invalidation:
                 yield from self._tick()
         if size:
             yield from self._ticking(work.do(group.values(), self._seen or Position()))
-        if self._seen is not None and self._seen.ended and not self._seen.lost:
+        seen = self._seen or start  # where all was walked before, nothing is seen of it any more
+        if seen.ended and not seen.lost:
             work.end()
 
     def _enough(self) -> int:

@@ -103,6 +103,25 @@ def _all_of_them(counts: Counts) -> None:
     assert counts.found + counts.unsure == MANY
 
 
+# --- the end ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task", [TASK, LOWERING, NOT_KEPT], ids=["removed", "lowered", "not kept"])
+def test_one_that_was_killed_after_its_last_group_is_taken_up_and_ends(bob: Bob, task: Task) -> None:
+    safe = Memory()
+    with bob.cache() as cache:
+        before = done(cache, task, safe)
+        while safe.standing.ended:
+            safe.notes.pop()
+        assert safe.standing.position.ended
+        after = done(cache, task, safe)
+    assert safe.standing.ended
+    assert after.progress.ended
+    assert after.progress.complete
+    assert after.counts == before.counts
+    assert after.counts.done == MANY
+
+
 # --- rights -------------------------------------------------------------------------------------------------
 
 
