@@ -24,8 +24,8 @@ SCREENS: Mapping[str, tuple[str, dict[str, Any], str]] = {
     "memory": ("memory.show", {}, "Memory"),
     "expiry": ("expiry.show", {}, "Expiry"),
     "stampedes": ("stampedes.index", {}, "Stampedes"),
-    "setting_changes": ("setting_changes.index", {}, "History"),
     "listeners": ("listeners.index", {}, "Listeners"),
+    "trials": ("trials.show", {}, "The trial"),
 }
 NEVER_SILENT = frozenset({"no-samples"})
 """Without samples nothing is known of a cache: that must not look like health."""
@@ -100,7 +100,8 @@ def _link(cache: Cache, finding: Finding) -> tuple[str, str]:
     role = role_of(current_app, endpoint)
     if role is not None and not may(role):
         return "", ""
-    return url_for(endpoint, cache=cache.name, **query), words
+    of_one: dict[str, Any] = {} if finding.number is None else {"number": finding.number}
+    return url_for(endpoint, cache=cache.name, **query, **of_one), words
 
 
 def _about(cache: Cache, finding: Finding) -> str:

@@ -6,6 +6,8 @@
   const LABEL_HEIGHT = 14; // CSS px between two labels at the end of lines
   const GAP = 4; // times the usual distance between samples: no line is drawn across what nobody measured
   const BINARY = Array.from({ length: 50 }, (_, power) => 2 ** power);
+  const TIMES = [0.1, 0.5, 1, 5, 10, 30, 60, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 604800, 2592000, 31536000]; // s
+  const STEPS = { bytes: BINARY, seconds: TIMES };
 
   const hues = new Map(); // label -> hue, so that a name keeps its hue on every chart of a page
   function hueOf(label) {
@@ -75,7 +77,7 @@
         size: 54,
         gap: 6,
         space: 34,
-        ...(series.format === "bytes" ? { incrs: BINARY } : {}),
+        ...(STEPS[series.format] ? { incrs: STEPS[series.format] } : {}),
         values: (plot, ticks) => ticks.map((n) => Cachedeck.text(n, series.format).replace(".0\u202f", "\u202f")),
       },
     ];

@@ -24,12 +24,19 @@ window.Cachedeck = (() => {
   const shortParts = (n) => scaled(n, 1000, ["", "k", "M", "G", "T"]);
   const bytesParts = (n) => scaled(n, 1024, ["B", "kB", "MB", "GB", "TB"]);
   const percentParts = (n) => [number(n * 100, 1), "%"];
-  const parts = { number: shortParts, bytes: bytesParts, percent: percentParts };
+  const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
+  const unitOf = (seconds) => UNITS.find((each) => seconds >= each[1]) || ["s", 1];
+  function secondsParts(n) {
+    const [unit, size] = unitOf(Math.abs(n));
+    return [number(n / size, Math.abs(n) < 99.95 * size ? 1 : 0).replace(/\.0$/, ""), unit];
+  }
+  const parts = { number: shortParts, bytes: bytesParts, percent: percentParts, seconds: secondsParts };
+  const OWN_UNIT = ["bytes", "percent", "seconds"];
 
-  // format: "number", "bytes" or "percent" (of a ratio); gives [figure, unit].
+  // format: "number", "bytes", "percent" (of a ratio) or "seconds"; gives [figure, unit].
   function figure(n, format, unit = "") {
     const [value, prefix] = (parts[format] || shortParts)(n);
-    const own = format === "bytes" || format === "percent" ? "" : unit;
+    const own = OWN_UNIT.includes(format) ? "" : unit;
     return [value, [prefix, own].filter(Boolean).join(THIN)];
   }
   const text = (n, format, unit) => figure(n, format, unit).filter(Boolean).join(THIN);
@@ -43,10 +50,9 @@ window.Cachedeck = (() => {
   }
 
   // An age in its largest unit: 43 s, 12 min, 3 h, 2 d.
-  const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
   function age(seconds) {
     const whole = Math.max(0, Math.floor(seconds));
-    const [unit, size] = UNITS.find((each) => whole >= each[1]) || ["s", 1];
+    const [unit, size] = unitOf(whole);
     return `${Math.floor(whole / size)}${THIN}${unit}`;
   }
 

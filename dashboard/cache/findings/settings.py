@@ -81,7 +81,8 @@ def trial_stuck(picture: Picture) -> Iterator[Finding]:
                 f"Trial {one.number} ({one.what}) could not be taken back on every node: some still have what was "
                 "tried.",
                 "It is tried again and again; its page says which nodes do not answer.",
-                "setting_changes",
+                "trials",
+                number=one.number,
             )
 
 
@@ -93,7 +94,8 @@ def trial_overdue(picture: Picture) -> Iterator[Finding]:
                 "critical",
                 f"Trial {one.number} ({one.what}) should have ended {span(late)} ago: is the worker running?",
                 "The worker takes it back as soon as it starts; its page has a button that does so now.",
-                "setting_changes",
+                "trials",
+                number=one.number,
             )
 
 

@@ -121,7 +121,7 @@ class _Maker:
             lambda point: mean([(one.get("keys_with_ttl"), one.get("avg_ttl_ms") / 1000) for one, _ in point.parts])
         )
         said = latest("{}, as the server estimates it", ttls, duration)
-        return self._chart("mean_ttl", "Mean TTL", "s", "number", said, [line("mean TTL", ttls)])
+        return self._chart("mean_ttl", "Mean TTL", "", "seconds", said, [line("mean TTL", ttls)])
 
     def network(self) -> Chart:
         received, sent = self._rate("total_net_input_bytes"), self._rate("total_net_output_bytes")

@@ -22,8 +22,8 @@ FORGET_SECONDS = 900.0  # a primary silent for longer than the charts reach has 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line for the operator. `screen`: the endpoint's blueprint where more is to be seen, if any. `rule`, `topic`:
-    of the rule that has found it (findings/rule.py)."""
+    """One line for the operator. `screen`: the endpoint's blueprint where more is to be seen, if any; `number`: of what
+    it shows there, where it shows one of many. `rule`, `topic`: of the rule that has found it (findings/rule.py)."""
 
     level: Level
     sentence: str
@@ -31,6 +31,7 @@ class Finding:
     screen: str | None = None
     rule: str = ""
     topic: str = ""
+    number: int | None = None
 
 
 @dataclass(frozen=True)

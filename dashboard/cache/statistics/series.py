@@ -14,7 +14,7 @@ from dashboard.cache.wording import count, percent, size
 # The counters whose rates are drawn.
 DRAWN = ("total_commands_processed", "keyspace_hits", "keyspace_misses", "evicted_keys", "expired_keys")
 
-Format = Literal["number", "bytes", "percent"]
+Format = Literal["number", "bytes", "percent", "seconds"]
 
 
 @dataclass(frozen=True)

@@ -237,7 +237,8 @@ def test_a_store_without_silences_leaves_the_figures_of_eviction(
 def test_an_overdue_trial_is_told_on_each_of_these_pages(operator: FlaskClient, store: Store) -> None:
     """What no sample tells: all pages take it from the same place."""
     wanted = {"maxmemory-policy": "allkeys-lfu"}
-    trials.begin(store, Draft("main", "trial", wanted, -60, Asked("ada", "", "")))
+    begun = trials.begin(store, Draft("main", "trial", wanted, -60, Asked("ada", "", "")))
+    assert f'href="/caches/main/trials/{begun.number}"' in operator.get("/caches/main/overview").text
     for path in ("overview", "eviction/live", "silences/trial-overdue"):
         assert "should have ended" in operator.get(f"/caches/main/{path}").text, path
     assert "problem" in health(operator)
