@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Response
+from flask import Response, flash, redirect, url_for
+from flask.typing import ResponseReturnValue
 
 from dashboard.cache.errors import CacheError
 from dashboard.cache.servers.setting import BY_NAME, BadValue
@@ -13,6 +14,7 @@ from dashboard.cache.tuning import node_settings
 from dashboard.cache.tuning.trial_rules import WINDOW_SECONDS, Window
 from dashboard.jobs import trying, tuning
 from dashboard.jobs.tuning import Preview
+from dashboard.jobs.tuning_refused import Altered, NothingToChange, Unconfirmed
 from dashboard.store import workers
 from dashboard.store.errors import StoreError
 from dashboard.views.access import current_cache
@@ -57,6 +59,25 @@ def preview_page(sent: Mapping[str, str], error: BadField | None = None, status:
         errors={error.name: error.sentence} if error else {},
         **_context(seen, form, sent),
     )
+
+
+ASKED_AGAIN = (Unconfirmed, Altered, BadValue, NothingToChange)
+"""Why a change or a trial that was seen in its preview is not made, where who asked may mend it."""
+
+
+def asked_again(sent: Mapping[str, str], why: Exception) -> ResponseReturnValue:
+    """What is drawn instead of a change: the preview or the form, with what was refused (one of ASKED_AGAIN)."""
+    match why:
+        case Unconfirmed():
+            return preview_page(sent, BadField("confirmed", "What it would do has to be confirmed."), status=422)
+        case Altered():
+            return preview_page(sent, BadField("fingerprint", why.sentence), status=409)
+        case BadValue():
+            return form_page(wanted_of(sent), (why.name, why.sentence), status=422)
+        case NothingToChange():
+            flash(why.sentence, "info")
+            return redirect(url_for("eviction.show", cache=current_cache().name), 303)
+    raise why
 
 
 def _context(seen: Preview, form: TrialForm, sent: Mapping[str, str]) -> dict[str, Any]:

@@ -6,25 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Blueprint, abort, flash, redirect, request, url_for
+from flask import Blueprint, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from dashboard.cache.errors import CacheError
-from dashboard.cache.servers.setting import BadValue, shown
+from dashboard.cache.servers.setting import shown
 from dashboard.cache.tuning import node_settings
 from dashboard.jobs import tuning
 from dashboard.jobs.asking import Caller
-from dashboard.jobs.tuning_refused import Altered, NoSuchChange, NothingToChange, Unconfirmed
+from dashboard.jobs.tuning_refused import NoSuchChange
 from dashboard.store import setting_changes, trials
 from dashboard.store.operators import Role
 from dashboard.store.setting_changes import SettingChange
 from dashboard.store.trials import Trial
 from dashboard.views.access import address, current_cache, current_operator, reason, requires
-from dashboard.views.bad_field import BadField
 from dashboard.views.deck import deck
 from dashboard.views.eviction import setting_words
-from dashboard.views.eviction.eviction import apart, form_page
-from dashboard.views.eviction.preview_page import preview_page, replicas_of, returns_to, wanted_of
+from dashboard.views.eviction.eviction import apart
+from dashboard.views.eviction.preview_page import ASKED_AGAIN, asked_again, replicas_of, returns_to, wanted_of
 from dashboard.views.job_start import require_typed
 from dashboard.views.render import Problem, of_cache_error, page
 
@@ -91,15 +90,8 @@ def create(cache: str) -> ResponseReturnValue:
             kind="return" if number is not None else "change",
             takes_back=number,
         )
-    except Unconfirmed:
-        return preview_page(sent, BadField("confirmed", "What it would do has to be confirmed."), status=422)
-    except Altered as refused:
-        return preview_page(sent, BadField("fingerprint", refused.sentence), status=409)
-    except BadValue as bad:
-        return form_page(wanted_of(sent), (bad.name, bad.sentence), status=422)
-    except NothingToChange as refused:
-        flash(refused.sentence, "info")
-        return redirect(url_for("eviction.show", cache=cache), 303)
+    except ASKED_AGAIN as why:
+        return asked_again(sent, why)
     return _to(done)
 
 

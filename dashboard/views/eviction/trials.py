@@ -5,16 +5,14 @@ from __future__ import annotations
 from flask import Blueprint, abort, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from dashboard.cache.servers.setting import BadValue
 from dashboard.jobs import trying
-from dashboard.jobs.tuning_refused import Altered, Busy, HasEnded, NothingToChange, NotStarted, Unconfirmed
+from dashboard.jobs.tuning_refused import Busy, HasEnded, NotStarted
 from dashboard.store.operators import Role
 from dashboard.store.trials import OneIsOpen, Trial
 from dashboard.views.access import current_cache, reason, requires
 from dashboard.views.bad_field import BadField
 from dashboard.views.deck import deck
-from dashboard.views.eviction.eviction import form_page
-from dashboard.views.eviction.preview_page import preview_page, replicas_of, wanted_of
+from dashboard.views.eviction.preview_page import ASKED_AGAIN, asked_again, preview_page, replicas_of, wanted_of
 from dashboard.views.eviction.setting_changes import caller
 from dashboard.views.eviction.trial_form import asked_for
 from dashboard.views.eviction.trial_page import trial_context, trial_of
@@ -47,15 +45,8 @@ def create(cache: str) -> ResponseReturnValue:
         )
     except BadField as error:
         return preview_page(sent, error, status=422)
-    except Unconfirmed:
-        return preview_page(sent, BadField("confirmed", "What it would do has to be confirmed."), status=422)
-    except Altered as refused:
-        return preview_page(sent, BadField("fingerprint", refused.sentence), status=409)
-    except BadValue as bad:
-        return form_page(wanted_of(sent), (bad.name, bad.sentence), status=422)
-    except NothingToChange as refused:
-        flash(refused.sentence, "info")
-        return redirect(url_for("eviction.show", cache=cache), 303)
+    except ASKED_AGAIN as why:
+        return asked_again(sent, why)
     except OneIsOpen as refused:
         abort(409, f"{refused.sentence} {refused.advice}".strip())
     except NotStarted as refused:
