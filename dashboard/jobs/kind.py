@@ -70,7 +70,7 @@ class Kind:
     audits: for kinds that change a cache, the action ("keys.retime") under which the worker itself writes down the
     attempt when it begins and the outcome when it ends, with after(last snapshot): what was done by then, in numbers
     (the snapshot is None if there was none). again: whether an ended job may be started again with the same arguments.
-    counts: what a snapshot counted, by name: the list of jobs tells it without reading the snapshot (jobs/words.py).
+    counts: what a snapshot counted, by name: the list of jobs tells it without reading the snapshot (job_words.py).
     resumes: whether a job that was paused, interrupted or has failed may go on where it stood: started once more with
     the same arguments, its generator finds out by itself where that was, and its first snapshot counts all of it.
     """

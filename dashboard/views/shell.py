@@ -17,7 +17,7 @@ from dashboard.store.operators import Role
 from dashboard.views import access
 from dashboard.views.deck import deck
 from dashboard.views.eviction import trial_banner
-from dashboard.views.jobs import words as job_words
+from dashboard.views.jobs import job_words
 from dashboard.views.signed_in import signed_in_operator
 
 # Everything comes from us, nothing is inline, nobody frames us. uPlot and the charts set styles through

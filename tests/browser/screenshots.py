@@ -17,7 +17,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from dashboard.views.jobs.words import AFTERGLOW_SECONDS
+from dashboard.views.jobs.job_words import AFTERGLOW_SECONDS
 from tests.browser.conftest import ARGUMENTS, find_chromium, sign_in
 from tests.programs import CACHEDECK, ROOT, environment, running
 from tests.servers import HOST, free_port

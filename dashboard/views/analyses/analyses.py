@@ -22,7 +22,7 @@ from dashboard.views.access import current_cache, reason, requires
 from dashboard.views.analyses.words import complete, ending, silence, standing
 from dashboard.views.deck import deck
 from dashboard.views.job_start import begin
-from dashboard.views.jobs import words as job_words
+from dashboard.views.jobs import job_words
 
 blueprint = Blueprint("analyses", __name__, url_prefix="/caches/<cache>")
 

@@ -30,7 +30,7 @@ from dashboard.views.bars import columns
 from dashboard.views.deck import deck
 from dashboard.views.job_here import job_here
 from dashboard.views.job_start import begin, require_typed
-from dashboard.views.jobs import words as job_words
+from dashboard.views.jobs import job_words
 from dashboard.views.render import fragment, page, wants_fragment
 from dashboard.views.switches import switches
 

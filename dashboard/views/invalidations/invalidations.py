@@ -20,7 +20,7 @@ from dashboard.views.access import address, change, current_cache, current_opera
 from dashboard.views.bad_field import BadField
 from dashboard.views.deck import deck
 from dashboard.views.invalidations.form import FIELDS, task_of, typed
-from dashboard.views.invalidations.list import listed
+from dashboard.views.invalidations.lines import listed
 from dashboard.views.invalidations.page import mark, page_context, predictions, standing_of
 from dashboard.views.invalidations.room import make_room, room_for
 from dashboard.views.job_start import require_typed

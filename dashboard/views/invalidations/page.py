@@ -24,7 +24,7 @@ from dashboard.views.invalidations import words as words_of
 from dashboard.views.invalidations.figures import expiry_columns, figures
 from dashboard.views.invalidations.form import MODES, PER_CHOICES, Typed, mode_of, of_task
 from dashboard.views.invalidations.room import room_for
-from dashboard.views.jobs import words as job_words
+from dashboard.views.jobs import job_words
 
 LEVELS = {
     "planning": "info",

@@ -17,7 +17,7 @@ from dashboard.store.operators import Role
 from dashboard.views.access import change, current_cache, may, reason, requires
 from dashboard.views.deck import deck
 from dashboard.views.job_start import begin, require_typed
-from dashboard.views.jobs import words as job_words
+from dashboard.views.jobs import job_words
 from dashboard.views.next_address import safe_next
 from dashboard.views.render import fragment, page, wants_fragment
 

@@ -28,7 +28,7 @@ from dashboard.views.access import address, current_cache, current_operator, rea
 from dashboard.views.deck import deck
 from dashboard.views.job_here import job_here
 from dashboard.views.job_start import require_typed
-from dashboard.views.jobs import words as job_words
+from dashboard.views.jobs import job_words
 from dashboard.views.listening.message_form import WAITS, Typed, channel_of, draft_of, typed
 from dashboard.views.render import Problem, fragment, of_cache_error, page, wants_fragment
 

@@ -24,7 +24,7 @@ from dashboard.views.access import address, current_cache, current_operator, may
 from dashboard.views.deck import deck
 from dashboard.views.job_here import job_here
 from dashboard.views.job_start import begin, require_typed
-from dashboard.views.jobs import words as job_words
+from dashboard.views.jobs import job_words
 from dashboard.views.listening.stampede_figures import figures
 from dashboard.views.render import fragment, page, wants_fragment
 from dashboard.views.switches import Switches, switches

@@ -22,7 +22,7 @@ from dashboard.views.bad_field import BadField
 from dashboard.views.deck import deck
 from dashboard.views.job_here import job_here
 from dashboard.views.job_start import begin, require_typed
-from dashboard.views.jobs import words as job_words
+from dashboard.views.jobs import job_words
 from dashboard.views.render import fragment, page, wants_fragment
 from dashboard.views.retimings.bars import crowd, rate, sides, ttl_rows
 from dashboard.views.retimings.form import DIRECTIONS, Typed, change_of, typed

@@ -16,7 +16,7 @@ from dashboard.views.invalidations.form import PER_CHOICES
 from dashboard.views.job_start import require_typed
 from dashboard.views.render import fragment, page, wants_fragment
 from dashboard.views.schedules.form import Form, empty, read
-from dashboard.views.schedules.list import lines_of, next_time, task_of, told, when_of
+from dashboard.views.schedules.lines import lines_of, next_time, task_of, told, when_of
 from dashboard.views.selection_bar import selection_bar
 
 blueprint = Blueprint("schedules", __name__, url_prefix="/caches/<cache>/schedules")

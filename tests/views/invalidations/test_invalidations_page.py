@@ -516,7 +516,7 @@ class TestTheList:
         assert "Nothing has been invalidated here yet" in operator.get("/caches/elsewhere/invalidations").text
 
     def test_older_ones_stand_on_further_pages(self, operator: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("dashboard.views.invalidations.list.PAGE", 2)
+        monkeypatch.setattr("dashboard.views.invalidations.lines.PAGE", 2)
         for letter in "abc":
             post(operator, PATH, {"pattern": f"{letter}:*"})
         first = operator.get(PATH).text
