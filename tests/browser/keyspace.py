@@ -41,7 +41,7 @@ def furnish(client: redis.Redis) -> None:
     pipe.set(SHOWN["text"], "Good morning", ex=86400)
     pipe.hset(SHOWN["hash"].decode(), mapping={"user": "42", "csrf": "b1946ac9", "cart": '{"sku":"TEA-1","n":2}'})
     pipe.execute_command("HEXPIRE", SHOWN["hash"], 7200, "FIELDS", 1, "csrf")
-    pipe.expire(SHOWN["hash"], 1800)
+    pipe.expire(SHOWN["hash"], 10_000)  # outlives a run on a slow machine
     pipe.rpush(SHOWN["list"].decode(), *(json.dumps({"to": f"user{n}@example.org"}) for n in range(30)))
     pipe.sadd(SHOWN["set"].decode(), "green", "loose", "organic")
     pipe.zadd(SHOWN["zset"].decode(), {f"player:{n}": n * 1.5 for n in range(30)})

@@ -80,7 +80,7 @@ def test_from_the_selection_over_the_plan_to_the_undo(site: Site, wrong: str, op
     page.get_by_label("Only keys of").fill("wrong:7*")
     page.get_by_label("Type live to go on").fill("live")
     page.get_by_role("button", name="Bring back up to").click()
-    expect(page.get_by_text("1 was written since, left as they are")).to_be_visible()
+    expect(page.get_by_text("1 was written since, left as it is")).to_be_visible()
     assert _count(site, "live", wrong) == 111
     page.get_by_label("Type live to go on").fill("live")
     page.get_by_role("button", name="Bring back up to").click()

@@ -28,7 +28,7 @@ from dashboard.cache.selecting.selection import Selection
 from dashboard.cache.servers.connect import Cache
 from dashboard.cache.servers.target import parse_target, parse_targets
 from dashboard.cache.tuning import node_settings
-from dashboard.cache.values.page import page as values
+from dashboard.cache.values import page as values
 from dashboard.cache.values.rows import ValuePage
 from dashboard.jobs import invalidating, results
 from dashboard.jobs.sampler import Follower
