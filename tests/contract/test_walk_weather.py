@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import threading
@@ -40,6 +41,12 @@ FAILING_OVER = ("--cluster-node-timeout", "1000", *QUICK)
 # Some hundred batches of ten keys, at a pace at which there is time for the weather to change.
 SLOW = Options(Budget(share=0.05, hold_ms=0.01), every=0)
 HANGING = "?timeout=1&connect_timeout=1"  # where one waits in vain
+
+
+@pytest.fixture(autouse=True)
+def _a_snapshot_of_every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also after one that a stalled machine has taken long to make."""
+    monkeypatch.setattr(analysis, "SNAPSHOT_SHARE", math.inf)
 
 
 @pytest.fixture(autouse=True)
