@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -20,6 +20,7 @@ from dashboard.store.operators import Role
 from tests.kept import WATCHED, keep_watch
 from tests.servers import HOST, Server
 from tests.views.conftest import by_htmx, post, signed_in_client
+from tests.views.denied import denied_to_mo
 
 PATH = "/caches/main/stampedes"
 FORM = {"seconds": "300", "threshold": "20"}
@@ -125,19 +126,11 @@ def test_a_read_only_cache_is_not_watched_and_says_why(at: Callable[..., FlaskCl
     assert post(admin, PATH, FORM).status_code in (403, 409)
 
 
-@contextlib.contextmanager
-def _denied(valkey: Server, at: Callable[..., FlaskClient], command: str) -> Iterator[FlaskClient]:
-    with contextlib.closing(valkey.client()) as client:
-        client.execute_command("ACL", "SETUSER", "mo", "reset", "on", ">pw", "~*", "&*", "+@all", f"-{command}")
-        yield at("", "mo:pw@")
-        client.execute_command("ACL", "DELUSER", "mo")
-
-
 @pytest.mark.parametrize(("denied", "named"), [("subscribe", "SUBSCRIBE"), ("config|set", "CONFIG SET")])
 def test_where_a_command_is_denied_the_page_names_it(
     valkey: Server, at: Callable[..., FlaskClient], denied: str, named: str
 ) -> None:
-    with _denied(valkey, at, denied) as admin:
+    with denied_to_mo(valkey, at, denied) as admin:
         text = admin.get(PATH).text
     assert "cannot be watched here" in text
     assert named in text
@@ -145,7 +138,7 @@ def test_where_a_command_is_denied_the_page_names_it(
 
 
 def test_where_monitor_is_denied_misses_alone_are_offered(valkey: Server, at: Callable[..., FlaskClient]) -> None:
-    with _denied(valkey, at, "monitor") as admin:
+    with denied_to_mo(valkey, at, "monitor") as admin:
         text = admin.get(PATH).text
     assert "MONITOR: not allowed for this user" in text
     assert 'name="reads"' not in text
